@@ -1,0 +1,163 @@
+/*
+ * What the flow stage hands on: one record when a record ends, one delta per flow and sweep turn.
+ *
+ * Side 0 is the initiator, side 1 the responder (RFC 5103: forward and reverse). Times are nanoseconds
+ * since 1970. Octets are IP-layer octets (IE 1), payload octets those above the layer-4 header.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define FLOW_HISTORY_MAX 27 /* letters kept; then QUALITY_HISTORY_CUT */
+
+/* RFC 5102 §5.11.3, IE 136 flowEndReason. */
+enum flow_end_reason {
+    END_NONE,
+    END_IDLE = 1,
+    END_ACTIVE = 2,
+    END_DETECTED = 3,
+    END_FORCED = 4,
+    END_RESOURCES = 5,
+};
+
+/* On what evidence the initiator was chosen, weakest first. */
+enum direction_basis {
+    BASIS_FIRST_PACKET,
+    BASIS_REQUEST, /* DNS or ICMP request bit */
+    BASIS_SYN_ACK, /* receiver of a SYN-ACK */
+    BASIS_SYN,     /* sender of the SYN */
+    BASIS_COUNT
+};
+
+/* X(SYMBOL, name, help): what a reader must know before trusting a record. Bit n is the n-th line. */
+#define FLOW_QUALITY(X)                                                                            \
+    X(MIDSTREAM, "midstream", "TCP connection was already running when first seen")                \
+    X(ONE_SIDED, "one_sided", "TCP connection of which only one side was seen")                    \
+    X(ORPHAN, "fragment_orphan", "fragments whose first fragment never came")                      \
+    X(TRUNCATED, "truncated", "a header was cut by the snap length")                               \
+    X(LENGTH_LIES, "length_lies", "an IP header claimed more octets than the wire carried")        \
+    X(VLAN_CHANGED, "vlan_changed", "VLAN tags differ within the flow")                            \
+    X(TUNNEL_CHANGED, "tunnel_changed", "tunnel or its id differ within the flow")                 \
+    X(RESET_IGNORED, "reset_ignored", "a TCP reset was outside the window, or data followed it")   \
+    X(EVICTED_EARLY, "evicted_early", "ended before its time to make room")                        \
+    X(HISTORY_CUT, "history_cut", "history has more events than are kept")                         \
+    X(SENSOR_LOSS, "sensor_loss", "the sensor lost packets while this flow was alive")             \
+    X(SPAN_DUPLICATES, "span_duplicates", "frames of this flow were seen twice within 10 ms")
+
+enum flow_quality_index {
+#define X(symbol, name, help) QUALITY_INDEX_##symbol,
+    FLOW_QUALITY(X)
+#undef X
+    QUALITY_COUNT
+};
+enum flow_quality {
+#define X(symbol, name, help) QUALITY_##symbol = 1 << QUALITY_INDEX_##symbol,
+    FLOW_QUALITY(X)
+#undef X
+};
+
+/* TCP and UDP connection states as Zeek's conn.log defines them. */
+enum conn_state {
+    CONN_OTH,    /* not TCP or UDP, or midstream */
+    CONN_S0,     /* attempt seen, no reply */
+    CONN_S1,     /* established, not terminated */
+    CONN_S2,     /* established, close by the initiator, no answer to it */
+    CONN_S3,     /* established, close by the responder, no answer to it */
+    CONN_SF,     /* established and terminated (UDP: both sides spoke) */
+    CONN_REJ,    /* attempt rejected */
+    CONN_RSTO,   /* initiator reset an established connection */
+    CONN_RSTR,   /* responder reset */
+    CONN_RSTOS0, /* initiator sent SYN then RST, no SYN-ACK */
+    CONN_RSTRH,  /* responder sent SYN-ACK then RST, no SYN */
+    CONN_SH,     /* initiator sent SYN then FIN, no SYN-ACK */
+    CONN_SHR,    /* responder sent SYN-ACK then FIN, no SYN (UDP: only the responder spoke) */
+    CONN_STATE_COUNT
+};
+
+/* One value per side. */
+struct flow_counts {
+    uint64_t packets[2];
+    uint64_t octets[2];
+    uint64_t payload[2];
+};
+
+/*
+ * One record. Two kinds share it:
+ *   delta.packets[0] + delta.packets[1] > 0   a flow record: counts of its own interval, and totals
+ *   otherwise                                 a closing notice: the connection ended after its last record
+ *                                             was out; only where flow_config.notices asks for it
+ */
+struct flow_record {
+    struct flow_counts delta; /* this record */
+    struct flow_counts total; /* since conn_start_ns, this record included */
+    uint64_t flow_id;         /* IE 148; one per connection, unique over restarts and workers */
+    uint64_t conn_start_ns;   /* first packet of the connection */
+    uint64_t start_ns;        /* first packet of this record (notice: of the connection) */
+    uint64_t end_ns;          /* last packet of this record (notice: of the connection) */
+    uint64_t first_ns[2];     /* per side, of this record; 0 = side has no packet */
+    uint64_t last_ns[2];
+    uint32_t record_no; /* 1, 2, ... within the connection */
+    uint32_t rtt_us;    /* TCP handshake: SYN to SYN-ACK plus SYN-ACK to ACK; 0 = not seen */
+    uint32_t tunnel_id;
+    uint32_t mpls_top;
+    uint8_t address[2][16]; /* network order; IPv4 in the first 4 octets */
+    uint8_t outer_address[2][16];
+    uint8_t mac[2][6]; /* of the first packet's frame, by side; zero = unknown */
+    uint16_t port[2];
+    uint16_t ingress[2]; /* ingress port by side */
+    uint16_t vlan[2];    /* outer, inner; 0 = none */
+    uint16_t quality;    /* enum flow_quality */
+    uint8_t ip_version;
+    uint8_t proto;
+    uint8_t end_reason;      /* enum flow_end_reason */
+    uint8_t open;            /* 1 = the connection goes on */
+    uint8_t direction_basis; /* enum direction_basis */
+    uint8_t conn_state;      /* enum conn_state, of the connection so far */
+    uint8_t flags[2];        /* TCP flags of this record, union */
+    uint8_t flags_total[2];  /* of the connection */
+    uint8_t first_flags[2];  /* of the first packet of the connection, by side */
+    uint8_t tos[2];          /* of the first packet, by side (IE 5) */
+    uint8_t ttl_min[2];      /* 255, 0 where the side has no packet */
+    uint8_t ttl_max[2];
+    uint8_t icmp_type; /* of the first packet */
+    uint8_t icmp_code;
+    uint8_t tunnel; /* enum tunnel_kind */
+    uint8_t outer_version;
+    uint8_t has_icmp;
+    uint8_t missed;                     /* 1 = a TCP ACK covered data that was never seen */
+    char history[FLOW_HISTORY_MAX + 1]; /* Zeek's letters, upper case = initiator */
+};
+
+/* What one flow did in one sweep turn. */
+struct flow_delta {
+    uint8_t address[2][16];
+    uint16_t port[2];
+    uint8_t ip_version;
+    uint8_t proto;
+    uint8_t opened; /* first delta of the connection */
+    uint8_t closed; /* last delta: the connection ended */
+    uint8_t conn_state;
+    uint32_t packets[2];
+    uint64_t octets[2];
+    uint64_t payload[2];
+    uint64_t conn_start_ns;
+    uint64_t last_ns;
+    uint64_t flow_id;
+};
+
+/* Bursts the flow stage fills and core empties. */
+#define FLOW_RECORD_BURST 512
+#define FLOW_DELTA_BURST 512
+
+struct flow_out {
+    uint32_t record_count;
+    uint32_t delta_count;
+    struct flow_record record[FLOW_RECORD_BURST];
+    struct flow_delta delta[FLOW_DELTA_BURST];
+};
+
+static inline bool flow_record_is_notice(const struct flow_record *r)
+{
+    return r->delta.packets[0] + r->delta.packets[1] == 0;
+}
