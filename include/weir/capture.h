@@ -22,6 +22,7 @@ enum capture_status {
 struct capture_stats {
     uint64_t received; /* by the source, before its filter */
     uint64_t filtered; /* left out by its filter */
+    uint64_t filtered_octets; /* their wire octets */
     uint64_t octets_done, octets_total; /* progress through a file; 0 = not known */
 };
 

@@ -1,0 +1,52 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "config/config.h"
+#include "config/error.h"
+
+/* Reads to the end, or till bytes is full. Returns the octets read, or -errno. */
+static ssize_t read_all(int fd, char *bytes, size_t size)
+{
+    size_t len = 0;
+
+    while (len < size) {
+        ssize_t n = read(fd, bytes + len, size - len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -errno;
+        if (n == 0)
+            break;
+        len += (size_t)n;
+    }
+    return (ssize_t)len;
+}
+
+/* One octet more than allowed is room enough to see that a file is too long. */
+static ssize_t read_file(const char *path, char *bytes)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    ssize_t len = read_all(fd, bytes, CONFIG_FILE_MAX + 1);
+    close(fd);
+    return len;
+}
+
+int config_load(const char *path, struct config *config, struct config_error *error)
+{
+    char name[256];
+    char *bytes = malloc(CONFIG_FILE_MAX + 1);
+    ssize_t len = bytes ? read_file(path, bytes) : -ENOMEM;
+    int r = (int)len;
+
+    if (len >= 0)
+        r = config_load_memory(path, bytes, (size_t)len, config, error);
+    else
+        config_fail(error, r, "%s: %s", config_quote(path, name, sizeof(name)), strerror(-r));
+    free(bytes);
+    return r;
+}

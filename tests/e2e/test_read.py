@@ -1,0 +1,426 @@
+"""`weir read` as a program: sources, filters, faults, exit codes."""
+import gzip
+import json
+import os
+import pathlib
+import pty
+import re
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'replay'))
+
+from frames import A, A6, B, B6, bulk_udp, eth, udp  # noqa: E402
+from harness import (ETHERNET, IEEE80211, RAW, SLL, T0, Ledger, at, binary, every, run_weir, write_pcap,  # noqa: E402
+                     write_pcapng)
+
+
+def frames(count=10, start=0):
+    return every(start, '0.1', [eth(udp()) if i % 2 == 0 else eth(udp(B, A)) for i in range(count)])
+
+
+@pytest.fixture
+def capture(tmp_path):
+    path = tmp_path / 'ten.pcap'
+    write_pcap(path, frames())
+    return path
+
+
+def records(done):
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def packets(done):
+    return sum(r['orig_pkts'] + r['resp_pkts'] for r in records(done))
+
+
+def read(*args, **kw):
+    return run_weir('read', '-f', 'json', *args, **kw)
+
+
+def check(done, code=0, count=None):
+    assert done.returncode == code, done.stderr
+    assert Ledger(done.stderr).closed, done.stderr
+    if count is not None:
+        assert packets(done) == count, done.stdout + done.stderr
+    return done
+
+
+def one_line(done, code, *words):
+    """Fails with this code and one line of error that names the thing."""
+    assert done.returncode == code, done.stderr
+    lines = [line for line in done.stderr.splitlines() if re.match('weir( read)?: ', line)]
+    assert len(lines) == 1, done.stderr
+    for word in words:
+        assert word in lines[0], f'{word!r} is not in: {lines[0]}'
+    return done
+
+
+# Sources
+
+def test_table_is_the_default(capture):
+    done = check_plain(run_weir('read', capture))
+    assert A[0] in done.stdout and B[0] in done.stdout
+    with pytest.raises(ValueError):
+        json.loads(done.stdout.splitlines()[-1])
+
+
+def check_plain(done, code=0):
+    assert done.returncode == code, done.stderr
+    assert Ledger(done.stderr).closed, done.stderr
+    return done
+
+
+def test_several_captures(tmp_path, capture):
+    """They are read one after the other; a flow may go on from one to the next."""
+    second = tmp_path / 'second.pcap'
+    write_pcap(second, frames(4, start=2))
+    done = check(read(capture, second), count=14)
+    assert len(records(done)) == 1
+    assert Ledger(done.stderr).count('in_flows') == 14, done.stderr
+
+
+def test_several_captures_of_different_kinds(tmp_path, capture):
+    raw, cooked = tmp_path / 'raw.pcap', tmp_path / 'cooked.pcap'
+    write_pcap(raw, [at(1, udp()), at(2, udp(A6, B6))], RAW)
+    write_pcap(cooked, [at(3, b'\0\0\0\1\0\6\2\0\0\0\0\n\0\0\x08\0' + bytes(udp(B, A)))], SLL)
+    done = check(read(capture, raw, cooked), count=13)
+    assert len(records(done)) == 2
+
+
+def from_stdin(path):
+    with open(path, 'rb') as source:
+        return subprocess.run([binary(), 'read', '-f', 'json', '-'], stdin=source, capture_output=True, text=True)
+
+
+def test_stdin(capture):
+    check(from_stdin(capture), count=10)
+
+
+def test_stdin_through_a_pipe(capture):
+    done = subprocess.run([binary(), 'read', '-f', 'json', '-'], input=capture.read_bytes(), capture_output=True)
+    assert done.returncode == 0 and len(done.stdout.splitlines()) == 1, done.stderr
+
+
+@pytest.mark.parametrize('through', ('file', 'stdin'))
+def test_gzip(tmp_path, capture, through):
+    """By content, not by name."""
+    path = tmp_path / 'capture'
+    path.write_bytes(gzip.compress(capture.read_bytes()))
+    if through == 'file':
+        check(read(path), count=10)
+    else:
+        check(from_stdin(path), count=10)
+
+
+def test_gzip_cut_short(tmp_path, capture):
+    """What could be unpacked is told, then the fault."""
+    big = tmp_path / 'big.pcap'
+    write_pcap(big, frames(5000))
+    path = tmp_path / 'cut.pcap.gz'
+    path.write_bytes(gzip.compress(big.read_bytes())[:-2000])
+    done = one_line(read(path), 1, 'cut.pcap.gz')
+    assert Ledger(done.stderr).closed and packets(done) > 0
+
+
+def test_microsecond_and_big_endian_pcap(tmp_path):
+    """The plain old format, and one from a machine of the other byte order."""
+    import struct
+    packet = bytes(eth(udp()))
+    for order, magic in (('<', 0xA1B2C3D4), ('>', 0xA1B2C3D4), ('>', 0xA1B23C4D)):
+        path = tmp_path / 'x.pcap'
+        part = 250_000 if magic == 0xA1B2C3D4 else 250_000_000
+        path.write_bytes(struct.pack(order + 'IHHiIII', magic, 2, 4, 0, 0, 65535, 1) +
+                         struct.pack(order + 'IIII', T0, part, len(packet), len(packet)) + packet)
+        done = check(read(path), count=1)
+        assert records(done)[0]['ts'] == T0 + 0.25
+
+
+def test_nanoseconds(tmp_path):
+    path = tmp_path / 'x.pcap'
+    write_pcap(path, [at('0.123456789', eth(udp()))])
+    assert f'{T0}.123456,' in check(read(path)).stdout
+
+
+def test_pcapng(tmp_path):
+    path = tmp_path / 'x.pcapng'
+    write_pcapng(path, frames())
+    done = check(read(path), count=10)
+    assert records(done)[0]['ts'] == T0
+
+
+def test_pcapng_of_two_interfaces(tmp_path):
+    path = tmp_path / 'x.pcapng'
+    write_pcapng(path, frames(), (ETHERNET, ETHERNET), lambda i: i % 2)
+    check(read(path), count=10)
+
+
+def test_pcapng_of_two_link_types(tmp_path):
+    """libpcap refuses these: said plainly, after what came before was told."""
+    path = tmp_path / 'x.pcapng'
+    mixed = frames(4) + [at(1, udp())]
+    write_pcapng(path, mixed, (ETHERNET, RAW), lambda i: int(i == 4))
+    done = one_line(read(path), 1, 'x.pcapng', 'link type')
+    assert Ledger(done.stderr).closed
+
+
+def test_fifo(tmp_path, capture):
+    path = tmp_path / 'fifo'
+    os.mkfifo(path)
+    writer = threading.Thread(target=lambda: path.write_bytes(capture.read_bytes()))
+    writer.start()
+    check(read(path), count=10)
+    writer.join()
+
+
+def test_capture_that_grows(tmp_path, capture):
+    """A pipe that is written in pieces, cut anywhere: read waits for the rest."""
+    process = subprocess.Popen([binary(), 'read', '-f', 'json', '-'], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True)
+    whole = capture.read_bytes()
+    for start in range(0, len(whole), 97):
+        process.stdin.buffer.write(whole[start:start + 97])
+        process.stdin.buffer.flush()
+        time.sleep(0.002)
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == 0 and Ledger(err).closed, err
+    assert sum(json.loads(line)['orig_pkts'] for line in out.splitlines()) == 5
+
+
+def test_empty_capture(tmp_path):
+    """A capture of no packets is none the less a capture."""
+    path = tmp_path / 'x.pcap'
+    write_pcap(path, [])
+    done = check(read(path), count=0)
+    assert done.stdout == ''
+
+
+# Filters
+
+def test_filter(capture, tmp_path):
+    """What the filter leaves out is a line of the ledger."""
+    done = check(read('-F', f'src host {A[0]}', capture), count=5)
+    assert Ledger(done.stderr).count('filter') == 5, done.stderr
+    assert Ledger(done.stderr).count('in_flows') == 5, done.stderr
+
+
+def test_filter_that_takes_all(capture):
+    done = check(read('-F', 'tcp', capture), count=0)
+    assert Ledger(done.stderr).count('filter') == 10, done.stderr
+
+
+def test_filter_that_is_wrong(capture):
+    done = one_line(read('-F', 'host and', capture), 2, 'host and')
+    assert done.stdout == ''
+
+
+def test_filter_for_another_link_type(tmp_path):
+    path = tmp_path / 'x.pcap'
+    write_pcap(path, [at(0, udp())], RAW)
+    assert read('-F', 'vlan', path).returncode in (1, 2)
+
+
+# Usage
+
+USAGE = {
+    'no command': ([], None),
+    'unknown command': (['raed'], 'raed'),
+    'no capture': (['read'], 'capture'),
+    'unknown option': (['read', '--fromat', 'json', 'x.pcap'], '--fromat'),
+    'unknown short option': (['read', '-Z', 'x.pcap'], '-Z'),
+    'unknown format': (['read', '-f', 'xml', 'x.pcap'], 'xml'),
+    'format missing': (['read', '-f'], '-f'),
+    'unknown key': (['read', '--flow.idel', '15s', 'x.pcap'], 'flow.idel'),
+    'bad value': (['read', '--flow.idle', '15 parsecs', 'x.pcap'], 'flow.idle'),
+    'value out of range': (['read', '--flow.idle', '0s', 'x.pcap'], 'flow.idle'),
+    'bad tunnel': (['read', '--flow.decap', 'gre,wormhole', 'x.pcap'], 'wormhole'),
+    'value missing': (['read', '--flow.idle'], 'flow.idle'),
+    'config missing': (['read', '-c', '/nonexistent/weir.yaml', 'x.pcap'], '/nonexistent/weir.yaml'),
+}
+
+
+@pytest.mark.parametrize('name', USAGE)
+def test_bad_usage(name, tmp_path):
+    args, word = USAGE[name]
+    done = run_weir(*args)
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ''
+    if word:
+        one_line(done, 2, word)
+        assert len(done.stderr.splitlines()) == 1, done.stderr
+
+
+def test_config_file(tmp_path, capture):
+    path = tmp_path / 'weir.yaml'
+    path.write_text('flow:\n  idle: 150ms\n')
+    second = tmp_path / 'slow.pcap'
+    write_pcap(second, every(0, 1, [eth(udp()) for _ in range(3)]))
+    assert len(records(check(read('-c', path, second)))) == 3
+    assert len(records(check(read('-c', path, '--flow.idle', '15s', second)))) == 1
+
+
+def test_bad_config_names_file_and_line(tmp_path, capture):
+    path = tmp_path / 'weir.yaml'
+    path.write_text('# a comment\nflow:\n  idle: 47x9\n')
+    one_line(read('-c', path, capture), 2, 'weir.yaml:3', 'flow.idle', '47x9')
+
+
+@pytest.mark.parametrize('args', (['--help'], ['read', '--help'], ['--version']))
+def test_help(args):
+    done = run_weir(*args)
+    assert done.returncode == 0 and done.stdout and done.stderr == ''
+
+
+def test_help_names_the_formats():
+    out = run_weir('read', '--help').stdout
+    for word in ('table', 'zeek', 'json', 'ecs', 'csv', '--no-timeouts', '-F'):
+        assert word in out
+
+
+# Faults
+
+def test_missing_file():
+    one_line(read('/nonexistent/x.pcap'), 1, '/nonexistent/x.pcap', 'No such file')
+
+
+def test_directory(tmp_path):
+    one_line(read(tmp_path), 1, str(tmp_path))
+
+
+@pytest.mark.parametrize('content', (b'', b'not a capture at all, but text\n' * 10, b'\xd4\xc3\xb2\xa1\x02\0'))
+def test_no_capture(tmp_path, content):
+    path = tmp_path / 'x.pcap'
+    path.write_bytes(content)
+    done = one_line(read(path), 1, 'x.pcap')
+    assert done.stdout == ''
+
+
+@pytest.mark.parametrize('cut', (1, 30, 73))
+def test_capture_cut_short(tmp_path, capture, cut):
+    """What was read before is told, and the ledger."""
+    path = tmp_path / 'cut.pcap'
+    path.write_bytes(capture.read_bytes()[:-cut])
+    done = one_line(read(path), 1, 'cut.pcap')
+    assert packets(done) == 9 and Ledger(done.stderr).closed, done.stderr
+
+
+def test_capture_with_an_absurd_length(tmp_path, capture):
+    path = tmp_path / 'bad.pcap'
+    path.write_bytes(capture.read_bytes() + b'\x7f' * 64)
+    done = one_line(read(path), 1, 'bad.pcap')
+    assert packets(done) == 10 and Ledger(done.stderr).closed, done.stderr
+
+
+def test_bad_capture_among_good_ones(tmp_path, capture):
+    """Each bad one is named; the good ones are read all the same."""
+    bad = tmp_path / 'bad.pcap'
+    bad.write_bytes(b'nonsense' * 8)
+    done = one_line(read(capture, bad), 1, 'bad.pcap')
+    assert packets(done) == 10 and Ledger(done.stderr).closed, done.stderr
+
+
+def test_unknown_link_type(tmp_path):
+    """No flows, but every packet has its line in the ledger, and the reader is told why."""
+    path = tmp_path / 'wlan.pcap'
+    write_pcap(path, [at(i, bytes(60)) for i in range(3)], IEEE80211)
+    done = check(read(path), count=0)
+    assert 'link type' in done.stderr and 'wlan.pcap' in done.stderr
+    assert Ledger(done.stderr).count('link_type') == 3
+
+
+def many(tmp_path, count=20000):
+    path = tmp_path / 'many.pcap'
+    write_pcap(path, [at(f'{i / 1000:.3f}', bulk_udp((f'10.1.{i >> 8}.{i & 255}', 1), B)) for i in range(count)])
+    return path
+
+
+@pytest.mark.parametrize('face', ('table', 'json', 'zeek'))
+@pytest.mark.parametrize('count', (1, 20000))
+def test_full_disk(tmp_path, face, count):
+    path = many(tmp_path, count)
+    with open('/dev/full', 'wb') as full:
+        done = subprocess.run([binary(), 'read', '-f', face, path], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1, done.stderr
+    assert len(re.findall('No space left on device', done.stderr)) == 1, done.stderr
+
+
+def test_closed_pipe(tmp_path):
+    """`| head -1` is no fault worth a message, and no reason to go on."""
+    path = many(tmp_path)
+    process = subprocess.Popen([binary(), 'read', '-f', 'json', path], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    line = process.stdout.readline()
+    process.stdout.close()
+    err = process.stderr.read().decode()
+    assert json.loads(line)['proto'] == 'udp'
+    assert process.wait(timeout=20) in (0, 1, -13), err
+    assert 'Segmentation' not in err and 'Sanitizer' not in err
+
+
+def test_closed_stdout(capture):
+    done = subprocess.run(f'{binary()} read -f json {capture} >&-', shell=True, capture_output=True, text=True)
+    assert done.returncode == 1, done.stderr
+
+
+# Progress
+
+def on_terminal(args):
+    """Runs with stderr on a terminal; returns exit code, stdout and what the terminal showed."""
+    master, slave = pty.openpty()
+    process = subprocess.Popen(args, stdout=subprocess.PIPE, stderr=slave)
+    os.close(slave)
+    shown = b''
+    reader = threading.Thread(target=process.stdout.read)
+    reader.start()
+    while True:
+        try:
+            part = os.read(master, 65536)
+        except OSError:
+            break
+        if not part:
+            break
+        shown += part
+    reader.join()
+    os.close(master)
+    return process.wait(timeout=20), shown.decode(errors='replace')
+
+
+def test_progress_only_on_a_terminal(tmp_path):
+    """A capture that comes slowly shows how far it is; a log file never holds progress."""
+    slow = tmp_path / 'fifo'
+    os.mkfifo(slow)
+    write_pcap(tmp_path / 'x.pcap', frames(2000))
+    whole = (tmp_path / 'x.pcap').read_bytes()
+
+    def write():
+        with open(slow, 'wb', buffering=0) as out:
+            for part in range(16):
+                out.write(whole[part * len(whole) // 16:(part + 1) * len(whole) // 16])
+                time.sleep(0.2)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    code, shown = on_terminal([binary(), 'read', '-f', 'json', str(slow)])
+    writer.join()
+    assert code == 0 and 'ledger closed' in shown, shown
+    assert '\r' in shown.replace('\r\n', '\n'), 'no progress on a terminal: ' + shown
+    done = run_weir('read', '-f', 'json', tmp_path / 'x.pcap')
+    assert '\r' not in done.stderr and '\x1b' not in done.stderr
+
+
+# Small jobs stay small
+
+def test_ten_packets_cost_little(capture, record_property):
+    """Told, not judged: time and memory of a read of ten packets."""
+    before = time.monotonic()
+    child = subprocess.Popen([binary(), 'read', capture], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    elapsed = time.monotonic() - before
+    record_property('seconds', round(elapsed, 4))
+    record_property('kilobytes', usage.ru_maxrss)
+    print(f'ten packets: {elapsed * 1000:.1f} ms, {usage.ru_maxrss} KB')
+    assert child.returncode == 0
