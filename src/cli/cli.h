@@ -11,6 +11,7 @@ enum cli_exit {
 
 /* Each gets argv from its own name on, and returns an enum cli_exit. */
 int cli_check(int argc, char **argv);
+int cli_read(int argc, char **argv);
 
 /* Hands everything printed so far to stdout. Returns CLI_OK; or CLI_FAILURE after one line to
  * stderr, when this or an earlier write failed (disk full, pipe closed). To be called once at the

@@ -8,8 +8,7 @@
  * All three fill a flow_out; the caller empties it whenever they return. A burst may add up to
  * FLOW_RECORD_BURST / 2 records, so at most that many may be in it when a burst is handed in.
  *
- * Clocks: burst->now_ns and the sweep's now_ns are the worker's clock, which never runs backwards; every deadline is
- * on it. Packets carry their own time, ts_ns, which records report. ts + clock_offset is the packet's place on the
+ * Clocks: the sweep's now_ns is the worker's clock, which never runs backwards; every deadline is on it. Packets carry their own time, ts_ns, which records report. ts + clock_offset is the packet's place on the
  * clock; packets over 1 s older than the newest are late and stay exact, at the cost of a slower path.
  */
 #pragma once
@@ -19,10 +18,10 @@
 
 #include "weir/config.h"
 
-struct burst;
 struct counters;
 struct flow_out;
 struct flow_table;
+struct packet;
 
 #define FLOW_TURN_NS 500000000ULL
 
@@ -44,8 +43,9 @@ void flow_table_destroy(struct flow_table *);
 /* clock = packet time + offset. Changing it folds nothing: call it between a full turn and the next burst. */
 void flow_table_clock_offset(struct flow_table *, int64_t offset_ns);
 
-/* Counts every packet whose fate is FATE_FLOW; may turn a fate into FATE_DUPLICATE. */
-void flow_table_burst(struct flow_table *, struct burst *, struct flow_out *);
+/* Counts every packet whose fate is FATE_FLOW; may turn a fate into FATE_DUPLICATE. count is at most
+ * PACKET_BURST_MAX, and the packets that are not late lie within one turn of the clock. */
+void flow_table_burst(struct flow_table *, struct packet *, uint32_t count, struct flow_out *);
 
 /* Visits up to max_flows entries; stops early when out is full. True when it reached the end of a turn. */
 bool flow_sweep_step(struct flow_table *, uint64_t now_ns, uint32_t max_flows, struct flow_out *);

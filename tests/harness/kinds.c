@@ -16,7 +16,7 @@ struct builder {
     void (*build)(struct packet_kind *);
 };
 
-/* ---- layer 4: sets proto, ports, payload, flags ---- */
+/* Layer 4: sets proto, ports, payload, flags */
 
 static void l4_is(struct packet_kind *k, uint16_t src, uint16_t dst, uint16_t flags)
 {
@@ -107,7 +107,7 @@ static const struct builder l4s[] = {
     {"ping6-reply", l4_ping6_reply},
 };
 
-/* ---- IP: sets version, octets ---- */
+/* IP: sets version, octets */
 
 static void is_later_fragment(struct packet_kind *k, uint32_t payload)
 {
@@ -223,7 +223,7 @@ static const struct builder ips[] = {
     {"ip6+jumbo", ip6_jumbo},
 };
 
-/* ---- tunnels: set tunnel, its id and depth, and put the outer IP header in front ---- */
+/* Tunnels: set tunnel, its id and depth, and put the outer IP header in front */
 
 static void in_tunnel(struct packet_kind *k, enum tunnel_kind tunnel, uint32_t id)
 {
@@ -366,7 +366,7 @@ static const struct builder tunnels[] = {
     {"nested", nested},
 };
 
-/* ---- what stands outside ---- */
+/* What stands outside. */
 
 static void has_vlan(struct packet_kind *k, uint16_t id, uint8_t count)
 {

@@ -234,8 +234,8 @@ def _record(line):
 def _same(want, got):
     if want is Absent or got is Absent:
         return want is got
-    if isinstance(want, (int, float, Decimal)) and isinstance(got, (int, Decimal)):
-        return Decimal(str(int(want) if isinstance(want, bool) else want)) == got
+    if isinstance(got, Decimal):
+        return Decimal(str(want)) == got
     if isinstance(want, (list, tuple, set)):
         return isinstance(got, list) and sorted(want) == sorted(got)
     return want == got

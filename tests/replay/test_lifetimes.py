@@ -155,9 +155,9 @@ def test_no_timeouts(weir):
 
 def test_no_timeouts_knows_the_end_of_tcp(weir):
     one, two = Tcp(), Tcp(isn=(90000, 800000))
-    frames = every(0, 100, one.open() + one.close() + two.open())
+    frames = every(0, 100, one.open()) + every(300, 1, one.close()) + every(600, 100, two.open())
     weir.read(frames, '--no-timeouts').are(
-        flow(A, B, 'tcp', at=0, duration=500, pkts=(4, 2), end_reason='end', conn_state='SF'),
+        flow(A, B, 'tcp', at=0, duration=302, pkts=(4, 2), end_reason='end', conn_state='SF'),
         flow(A, B, 'tcp', at=600, duration=200, pkts=(2, 1), end_reason='forced', conn_state='S1'))
 
 

@@ -34,8 +34,6 @@ static void start(struct frame *f)
     frame_ip4(f, 0, 0);
 }
 
-/* --- the fast path agrees with the general one --- */
-
 static uint64_t next_random(uint64_t *state)
 {
     *state ^= *state << 13;
@@ -135,8 +133,6 @@ static void paths_agree_on_the_common_shapes_and_the_fast_one_takes_them(void **
     }
 }
 
-/* --- bursts --- */
-
 static void filtered_packets_are_left_alone(void **state)
 {
     (void)state;
@@ -197,8 +193,6 @@ static void addresses_point_into_the_innermost_header(void **state)
     assert_int_equal(p.outer_version, 4);
     assert_int_equal(p.ip_version, 6);
 }
-
-/* --- tunnels as a whole --- */
 
 static void closed_tunnels_are_ordinary_flows(void **state)
 {

@@ -1,0 +1,213 @@
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "capture/file.h"
+#include "capture/filter.h"
+#include "cli/cli.h"
+#include "cli/options.h"
+#include "core/order.h"
+#include "core/pipeline.h"
+#include "format/format.h"
+#include "weir/encode.h"
+#include "weir/flow.h"
+
+#define ORDER_IN_MEMORY (256u << 10)
+#define PROGRESS_NS 200000000
+
+enum { OPTION_FORMAT, OPTION_FILTER, OPTION_NO_TIMEOUTS };
+
+static const struct cli_option options[] = {
+    {"format", 'f', "table|zeek|json|ecs|csv", "how records are written (default: table)"},
+    {"filter", 'F', "BPF", "only packets that match, as pcap-filter(7) says"},
+    {"no-timeouts", 0, NULL, "only TCP's end, a new SYN and the end of the capture end a flow"},
+    {0},
+};
+
+static const struct cli_command command = {
+    .name = "read",
+    .about = "Reads captures and writes their flow records to stdout, ordered by end time;\n"
+             "the loss ledger goes to stderr. Captures are pcap or pcapng, also gzipped;\n"
+             "- is standard input.",
+    .operand = "CAPTURE",
+    .options = options,
+    .examples = "  weir read capture.pcap\n"
+                "  weir read -f zeek capture.pcap | zeek-cut id.orig_h id.resp_h conn_state\n"
+                "  weir read -f json -F 'not port 22' monday.pcapng.gz tuesday.pcapng.gz\n"
+                "  tcpdump -w - | weir read --flow.active 5m -f ecs -\n",
+};
+
+struct reader {
+    const struct config *config;
+    const struct record_encoder *encoder;
+    struct capture_filter *filter;
+    struct pipeline *pipeline;
+    struct record_order *order;
+    uint64_t written;
+    int order_error;
+    bool progress;
+    struct timespec shown;
+    int exit_code;
+};
+
+static void fail(struct reader *r, const char *text)
+{
+    fprintf(stderr, "weir: %s\n", text);
+    r->exit_code = CLI_FAILURE;
+}
+
+/* In order, to stdout. A failed write is told at the end; the ledger counts records that were given out. */
+static void write_record(void *context, const struct flow_record *record)
+{
+    struct reader *r = context;
+    char text[ENCODE_MAX];
+
+    if (!flow_record_is_notice(record))
+        r->written++;
+    size_t len = r->encoder->record(r->config, record, text);
+    if (len)
+        fwrite(text, 1, len, stdout);
+}
+
+static void order_record(void *context, const struct flow_record *record)
+{
+    struct reader *r = context;
+    int rc = record_order_add(r->order, record);
+
+    if (rc && !r->order_error) {
+        r->order_error = rc;
+        fprintf(stderr, "weir: temporary file: %s: records are ordered in parts only\n",
+                strerror(-rc));
+    }
+}
+
+static void write_edge(const struct reader *r, size_t (*edge)(const struct config *, char *))
+{
+    char text[ENCODE_MAX];
+    size_t len = edge ? edge(r->config, text) : 0;
+
+    if (len)
+        fwrite(text, 1, len, stdout);
+}
+
+static void show_progress(struct reader *r, const char *path, const struct capture *source)
+{
+    struct capture_stats stats = {0};
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    int64_t since = (now.tv_sec - r->shown.tv_sec) * 1000000000 + now.tv_nsec - r->shown.tv_nsec;
+    if (since < PROGRESS_NS)
+        return;
+    r->shown = now;
+    capture_stats(source, &stats);
+    fprintf(stderr, "\r%s: %" PRIu64 " packets", path, pipeline_packets(r->pipeline));
+    if (stats.octets_total)
+        fprintf(stderr, ", %" PRIu64 " %%", stats.octets_done * 100 / stats.octets_total);
+    fputs("\033[K", stderr);
+}
+
+static void clear_progress(const struct reader *r)
+{
+    if (r->progress)
+        fputs("\r\033[K", stderr);
+}
+
+static void read_source(struct reader *r, const char *path, struct capture *source)
+{
+    enum capture_status status;
+    uint32_t bursts = 0;
+
+    do {
+        status = pipeline_step(r->pipeline, source);
+        if (r->progress && ++bursts % 256 == 0)
+            show_progress(r, path, source);
+    } while (status == CAPTURE_OK);
+    clear_progress(r);
+    if (status == CAPTURE_ERROR)
+        fail(r, capture_error(source));
+    const char *warning = capture_file_warning(source);
+    if (warning)
+        fprintf(stderr, "weir: %s\n", warning);
+}
+
+static void read_file(struct reader *r, const char *path, uint16_t port)
+{
+    char error[CAPTURE_ERROR_MAX];
+    struct capture *source;
+
+    if (capture_file_open(path, r->filter, port, &source, error)) {
+        fail(r, error);
+        return;
+    }
+    read_source(r, path, source);
+    pipeline_source_done(r->pipeline, source);
+    capture_close(source);
+}
+
+static void finish(struct reader *r)
+{
+    struct ledger ledger = {0};
+
+    pipeline_drain(r->pipeline);
+    write_edge(r, r->encoder->head);
+    int rc = record_order_flush(r->order);
+    if (rc)
+        fail(r, "temporary file: cannot be read back, records are missing");
+    write_edge(r, r->encoder->tail);
+    int flushed = cli_flush_stdout();
+    if (flushed)
+        r->exit_code = flushed;
+    pipeline_ledger(r->pipeline, &ledger);
+    ledger.written = r->written;
+    ledger_print(&ledger, stderr);
+    if (!ledger_closed(&ledger))
+        r->exit_code = CLI_FAILURE;
+}
+
+static int start(struct reader *r)
+{
+    struct pipeline_options pipeline = {.config = r->config,
+                                        .notices = r->encoder->per_connection,
+                                        .record = order_record,
+                                        .context = r};
+    int rc = record_order_create(ORDER_IN_MEMORY, write_record, r, &r->order);
+
+    if (!rc)
+        rc = pipeline_create(&pipeline, &r->pipeline);
+    if (rc)
+        fprintf(stderr, "weir: flow.max_flows: memory for the flow table: %s\n", strerror(-rc));
+    return rc ? CLI_FAILURE : CLI_OK;
+}
+
+int cli_read(int argc, char **argv)
+{
+    static struct cli_args args;
+    char error[CAPTURE_ERROR_MAX];
+    struct reader r = {.config = &args.config, .progress = isatty(STDERR_FILENO)};
+
+    if (!cli_parse(&command, argc, argv, &args))
+        return args.exit_code;
+    if (args.value[OPTION_NO_TIMEOUTS])
+        args.config.flow.timeouts = false;
+    const char *format = args.value[OPTION_FORMAT];
+    r.encoder = format ? format_find(format) : &format_table;
+    const char *filter = args.value[OPTION_FILTER];
+    if (filter && capture_filter_create(filter, &r.filter, error)) {
+        fprintf(stderr, "weir read: %s\n", error);
+        return CLI_USAGE;
+    }
+    r.exit_code = start(&r);
+    if (r.exit_code == CLI_OK) {
+        for (int i = 0; i < args.operand_count; i++)
+            read_file(&r, args.operands[i], (uint16_t)i);
+        finish(&r);
+    }
+    pipeline_destroy(r.pipeline);
+    record_order_destroy(r.order);
+    capture_filter_destroy(r.filter);
+    return r.exit_code;
+}

@@ -1,0 +1,86 @@
+/*
+ * Where a key's flow is: buckets of ten, two per key. The second is looked at only when the first has sent someone
+ * there. When both are full, an entry of the first moves to its own other bucket, so that nothing is evicted while
+ * the table has room.
+ */
+#pragma once
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+#include "flow/entry.h"
+
+#define RANK_PARKED 0u
+#define RANK_NEW 1u
+#define RANK_SEVERAL 2u
+#define RANK_MANY 3u
+
+static inline uint32_t bucket_hash(uint64_t place)
+{
+    return (uint32_t)place;
+}
+
+/* 15 bits in the upper part, never 0, from the half of the hash that does not choose the bucket. */
+static inline uint16_t bucket_tag(uint32_t hash)
+{
+    uint32_t mixed = (hash ^ hash >> 15) * 0x9e3779b1u;
+    uint16_t tag = (uint16_t)(mixed >> 16) & 0xfffe;
+    return tag ? tag : 2;
+}
+
+static inline uint32_t bucket_first(const struct flow_table *t, uint32_t hash)
+{
+    return hash & t->bucket_mask;
+}
+
+/* The other bucket of an entry, from either; needs the tag alone. */
+static inline uint32_t bucket_other(const struct flow_table *t, uint32_t bucket, uint16_t tag)
+{
+    return (bucket ^ (((uint32_t)tag * 0x5bd1e995u >> 7) | 1)) & t->bucket_mask;
+}
+
+/* Bit n is set where slot n has this tag. */
+static inline uint32_t bucket_match(const struct bucket *b, uint16_t tag)
+{
+#ifdef __SSE2__
+    __m128i want = _mm_set1_epi16((short)tag);
+    __m128i low = _mm_cmpeq_epi16(_mm_loadu_si128((const __m128i *)(const void *)b->tag), want);
+    __m128i high = _mm_cmpeq_epi16(_mm_loadu_si128((const __m128i *)(const void *)(b->tag + 2)), want);
+    uint32_t bits = (uint32_t)_mm_movemask_epi8(_mm_packs_epi16(low, high));
+    return (bits & 0xff) | ((bits >> 8 & 0xff) << 2);
+#else
+    uint32_t bits = 0;
+    for (unsigned i = 0; i < BUCKET_SLOTS; i++)
+        bits |= (uint32_t)(b->tag[i] == tag) << i;
+    return bits;
+#endif
+}
+
+static inline unsigned bucket_overflow(const struct bucket *b)
+{
+    return b->control >> 24;
+}
+
+static inline unsigned bucket_rank(const struct bucket *b, unsigned slot)
+{
+    return (b->control >> (2 * slot)) & 3;
+}
+
+static inline void bucket_set_rank(struct bucket *b, unsigned slot, unsigned rank)
+{
+    b->control = (b->control & ~(3u << (2 * slot))) | rank << (2 * slot);
+}
+
+/* Puts an index into the table for this hash; false when all places are taken. */
+bool bucket_insert(struct flow_table *, uint32_t hash, uint32_t index);
+
+/* Takes it out again. */
+void bucket_remove(struct flow_table *, uint32_t hash, uint32_t index);
+
+/* Ranks an entry anew. */
+void bucket_promote(struct flow_table *, uint32_t hash, uint32_t index, unsigned rank);
+
+/* The index that has to go for a new entry with this hash: out of its own two buckets, or near them when those hold
+ * elephants only. 0 when there is none. */
+uint32_t bucket_victim(struct flow_table *, uint32_t hash, bool own_only);

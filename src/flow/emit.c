@@ -1,0 +1,384 @@
+#include "flow/emit.h"
+
+#include <string.h>
+
+#include "flow/bucket.h"
+#include "flow/tcp.h"
+
+#define NEVER UINT64_MAX
+
+static inline uint64_t max64(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+static inline uint64_t min64(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static bool record_open(const struct flow_hot *h)
+{
+    return (h->kind & KIND_IN_RECORD_BOTH) != 0;
+}
+
+static enum flow_keep keep_class(const struct flow_hot *h)
+{
+    if (h->proto == PROTO_TCP)
+        return tcp_keep(h);
+    return h->proto == PROTO_UDP ? KEEP_UDP : KEEP_OTHER;
+}
+
+bool flow_is_closed(const struct flow_hot *h)
+{
+    return keep_class(h) == KEEP_TCP_CLOSED;
+}
+
+static uint64_t after(uint64_t start, uint64_t span)
+{
+    return span > NEVER - start ? NEVER : start + span;
+}
+
+static uint64_t conn_deadline(const struct flow_table *t, uint32_t index, unsigned shift)
+{
+    enum flow_keep keep = keep_class(&t->hot[index]);
+
+    if (!t->config.timeouts && keep != KEEP_TCP_CLOSED)
+        return NEVER;
+    return after(t->cold[index].arrival_ns, t->config.keep_ns[keep] >> shift);
+}
+
+/* When the open record ends though its connection goes on, and why. */
+static uint64_t record_deadline(const struct flow_table *t, uint32_t index, unsigned shift,
+                                enum flow_end_reason *reason)
+{
+    const struct flow_cold *c = &t->cold[index];
+    const struct flow_hot *h = &t->hot[index];
+
+    *reason = END_IDLE;
+    if (!t->config.timeouts || !record_open(h) || flow_is_closed(h))
+        return NEVER;
+    uint64_t idle = after(c->arrival_ns, t->config.idle_ns >> shift);
+    uint64_t active = after(c->record_ns, t->config.active_ns);
+    if (active <= idle)
+        *reason = END_ACTIVE;
+    return min64(active, idle);
+}
+
+void flow_arm(struct flow_table *t, uint32_t index)
+{
+    enum flow_end_reason reason;
+    unsigned shift = 2u * t->pressure;
+    uint64_t deadline =
+        min64(conn_deadline(t, index, shift), record_deadline(t, index, shift, &reason));
+    uint64_t tick = deadline >> TICK_SHIFT;
+
+    t->hot[index].last[0] = tick > UINT32_MAX ? UINT32_MAX : (uint32_t)tick;
+}
+
+static void rank_raise(struct flow_table *t, uint32_t index)
+{
+    struct flow_cold *c = &t->cold[index];
+    uint64_t packets = c->total.packets[0] + c->total.packets[1];
+    unsigned rank = packets >= 16 ? RANK_MANY : packets >= 2 ? RANK_SEVERAL : RANK_NEW;
+
+    if (rank > c->rank) {
+        c->rank = (uint8_t)rank;
+        bucket_promote(t, c->hash, index, rank);
+    }
+}
+
+static void put_addresses(const struct flow_table *t, uint32_t index, uint8_t address[2][16])
+{
+    const struct flow_hot *h = &t->hot[index];
+    int turn = flow_initiator(h);
+
+    if (h->kind & KIND_IP6) {
+        memcpy(address[turn], t->key6[index].address[0], 16);
+        memcpy(address[!turn], t->key6[index].address[1], 16);
+        return;
+    }
+    memset(address, 0, 32);
+    memcpy(address[turn], &h->address4[0], 4);
+    memcpy(address[!turn], &h->address4[1], 4);
+}
+
+static struct flow_delta *delta_begin(struct flow_table *t, uint32_t index, struct flow_out *out)
+{
+    struct flow_hot *h = &t->hot[index];
+    struct flow_cold *c = &t->cold[index];
+    struct flow_delta *d = &out->delta[out->delta_count++];
+    int first = flow_initiator(h);
+
+    put_addresses(t, index, d->address);
+    d->port[0] = h->port[first];
+    d->port[1] = h->port[!first];
+    d->ip_version = h->kind & KIND_IP6 ? 6 : 4;
+    d->proto = h->proto;
+    d->opened = !c->reported;
+    d->closed = 0;
+    d->conn_state = (uint8_t)conn_state(h, c);
+    d->conn_start_ns = c->conn_start_ns;
+    d->last_ns = max64(c->last_ns[0], c->last_ns[1]);
+    d->flow_id = c->flow_id;
+    memset(d->packets, 0, sizeof(d->packets));
+    memset(d->octets, 0, sizeof(d->octets));
+    memset(d->payload, 0, sizeof(d->payload));
+    c->reported = 1;
+    return d;
+}
+
+void flow_fold(struct flow_table *t, uint32_t index, struct flow_out *out)
+{
+    struct flow_hot *h = &t->hot[index];
+    struct flow_cold *c = &t->cold[index];
+
+    if (!(h->packets[0] | h->packets[1]))
+        return;
+    for (int s = 0; s < 2; s++) {
+        if (!h->packets[s])
+            continue;
+        c->total.packets[s] += h->packets[s];
+        c->total.octets[s] += h->octets[s];
+        c->total.payload[s] += h->payload[s];
+        uint64_t last = stamp_widen(t, h->last[s]);
+        c->last_ns[s] = max64(c->last_ns[s], last);
+        c->arrival_ns = max64(c->arrival_ns, packet_clock(t, last));
+    }
+    if (t->deltas) {
+        struct flow_delta *d = delta_begin(t, index, out);
+        for (int s = 0; s < 2; s++) {
+            int side = s ^ flow_initiator(h);
+            d->packets[s] = h->packets[side];
+            d->octets[s] = h->octets[side];
+            d->payload[s] = h->payload[side];
+        }
+    }
+    memset(h->packets, 0, sizeof(h->packets) + sizeof(h->octets) + sizeof(h->payload));
+    rank_raise(t, index);
+    flow_arm(t, index);
+}
+
+void flow_add(struct flow_table *t, uint32_t index, int side, const struct flow_addition *a,
+              struct flow_out *out)
+{
+    struct flow_cold *c = &t->cold[index];
+
+    flow_fold(t, index, out);
+    c->total.packets[side] += a->packets;
+    c->total.octets[side] += a->octets;
+    c->total.payload[side] += a->payload;
+    c->first_ns[side] = min64(c->first_ns[side], a->first_ts);
+    c->conn_start_ns = min64(c->conn_start_ns, a->first_ts);
+    c->last_ns[side] = max64(c->last_ns[side], a->last_ts);
+    c->arrival_ns = max64(c->arrival_ns, packet_clock(t, t->newest_ts));
+    if (t->deltas) {
+        struct flow_delta *d = delta_begin(t, index, out);
+        int s = side ^ flow_initiator(&t->hot[index]);
+        d->packets[s] = a->packets;
+        d->octets[s] = a->octets;
+        d->payload[s] = a->payload;
+    }
+    rank_raise(t, index);
+    flow_arm(t, index);
+}
+
+static void put_counts(struct flow_counts *to, const struct flow_counts *a,
+                       const struct flow_counts *minus, int first)
+{
+    for (int s = 0; s < 2; s++) {
+        int from = s ^ first;
+        to->packets[s] = a->packets[from] - (minus ? minus->packets[from] : 0);
+        to->octets[s] = a->octets[from] - (minus ? minus->octets[from] : 0);
+        to->payload[s] = a->payload[from] - (minus ? minus->payload[from] : 0);
+    }
+}
+
+static uint16_t quality_now(const struct flow_table *t, const struct flow_hot *h,
+                            const struct flow_cold *c)
+{
+    uint16_t quality = (uint16_t)(c->quality | h->quality << HOT_QUALITY_SHIFT);
+
+    if (h->kind & KIND_ORPHAN)
+        quality |= QUALITY_ORPHAN;
+    if (c->loss_epoch != t->loss_epoch)
+        quality |= QUALITY_SENSOR_LOSS;
+    if (h->proto == PROTO_TCP && !(h->kind & KIND_ORPHAN))
+        quality |= tcp_quality(h, c);
+    return quality;
+}
+
+/* What does not depend on the side. */
+static void put_common(const struct flow_table *t, uint32_t index, struct flow_record *r)
+{
+    const struct flow_hot *h = &t->hot[index];
+    const struct flow_cold *c = &t->cold[index];
+
+    r->flow_id = c->flow_id;
+    r->conn_start_ns = c->conn_start_ns;
+    r->rtt_us = c->rtt_us;
+    r->mpls_top = c->mpls_top;
+    memcpy(r->vlan, c->vlan, sizeof(r->vlan));
+    r->quality = quality_now(t, h, c);
+    r->ip_version = h->kind & KIND_IP6 ? 6 : 4;
+    r->proto = h->proto;
+    r->direction_basis = c->basis;
+    r->conn_state = (uint8_t)conn_state(h, c);
+    r->icmp_type = c->icmp_type;
+    r->icmp_code = c->icmp_code;
+    r->has_icmp = c->has_icmp;
+    r->missed = c->missed;
+    memset(r->history, 0, sizeof(r->history));
+    memcpy(r->history, c->history, c->history_len);
+    put_addresses(t, index, r->address);
+    r->tunnel = TUNNEL_NONE;
+    r->outer_version = 0;
+    r->tunnel_id = 0;
+    if (h->kind & KIND_DEEP) {
+        const struct flow_tunnel *tunnel = &t->tunnel[index];
+        r->tunnel = tunnel->kind;
+        r->outer_version = tunnel->outer_version;
+        r->tunnel_id = tunnel->id;
+        memcpy(r->outer_address, tunnel->outer, sizeof(r->outer_address));
+    } else {
+        memset(r->outer_address, 0, sizeof(r->outer_address));
+    }
+}
+
+static void put_side(const struct flow_hot *h, const struct flow_cold *c, int s, int from,
+                     struct flow_record *r)
+{
+    bool in_record = h->kind & (KIND_IN_RECORD << from);
+
+    r->first_ns[s] = in_record ? c->first_ns[from] : 0;
+    r->last_ns[s] = in_record ? c->last_ns[from] : 0;
+    memcpy(r->mac[s], c->mac[from], 6);
+    r->port[s] = h->port[from];
+    r->ingress[s] = c->ingress[from];
+    r->flags[s] = h->flags[from];
+    r->flags_total[s] = c->flags_total[from];
+    r->first_flags[s] = c->first_flags[from];
+    r->tos[s] = c->tos[from];
+    r->ttl_min[s] = in_record ? c->ttl_min[from] : 255;
+    r->ttl_max[s] = in_record ? c->ttl_max[from] : 0;
+}
+
+static void record_fill(struct flow_table *t, uint32_t index, struct flow_record *r)
+{
+    struct flow_hot *h = &t->hot[index];
+    struct flow_cold *c = &t->cold[index];
+    int first = flow_initiator(h);
+
+    for (int s = 0; s < 2; s++) {
+        c->flags_total[s] |= h->flags[s];
+        put_side(h, c, s, s ^ first, r);
+    }
+    put_common(t, index, r);
+    put_counts(&r->delta, &c->total, &c->base, first);
+    put_counts(&r->total, &c->total, NULL, first);
+    if (record_open(h)) {
+        r->start_ns = min64(r->first_ns[0] ? r->first_ns[0] : NEVER,
+                            r->first_ns[1] ? r->first_ns[1] : NEVER);
+        if (r->start_ns == NEVER)
+            r->start_ns = 0;
+        r->end_ns = max64(r->last_ns[0], r->last_ns[1]);
+        r->record_no = ++c->record_no;
+    } else {
+        r->start_ns = c->conn_start_ns;
+        r->end_ns = max64(c->last_ns[0], c->last_ns[1]);
+        r->record_no = c->record_no;
+    }
+}
+
+static void record_emit(struct flow_table *t, uint32_t index, enum flow_end_reason reason, bool open,
+                        struct flow_out *out)
+{
+    struct flow_hot *h = &t->hot[index];
+    struct flow_cold *c = &t->cold[index];
+    struct flow_record *r = &out->record[out->record_count++];
+    bool real = record_open(h);
+
+    record_fill(t, index, r);
+    r->end_reason = (uint8_t)reason;
+    r->open = open;
+    c->base = c->total;
+    memset(h->flags, 0, sizeof(h->flags));
+    h->kind &= (uint8_t)~KIND_IN_RECORD_BOTH;
+    if (!real) {
+        t->made_notices++;
+        return;
+    }
+    t->made_records++;
+    t->made_packets += r->delta.packets[0] + r->delta.packets[1];
+    t->made_octets += r->delta.octets[0] + r->delta.octets[1];
+}
+
+/* Its record is out, it is only kept for its identity: first to go when room is needed. */
+static void park(struct flow_table *t, uint32_t index)
+{
+    struct flow_cold *c = &t->cold[index];
+
+    if (c->rank != RANK_PARKED) {
+        c->rank = RANK_PARKED;
+        bucket_promote(t, c->hash, index, RANK_PARKED);
+    }
+}
+
+void flow_finish(struct flow_table *t, uint32_t index, enum flow_end_reason reason,
+                 struct flow_out *out)
+{
+    struct flow_hot *h = &t->hot[index];
+
+    flow_fold(t, index, out);
+    if (record_open(h) || t->notices)
+        record_emit(t, index, reason, false, out);
+    if (t->deltas)
+        delta_begin(t, index, out)->closed = 1;
+    bucket_remove(t, t->cold[index].hash, index);
+    memset(h, 0, sizeof(*h));
+    h->kind = KIND_KEY; /* no key has all of these */
+    t->free_index[t->free_count++] = index;
+    t->live--;
+    t->counters->note[NOTE_FLOWS_ENDED]++;
+}
+
+void flow_evict(struct flow_table *t, uint32_t index, struct flow_out *out)
+{
+    t->counters->note[NOTE_FLOWS_EVICTED]++;
+    t->cold[index].quality |= QUALITY_EVICTED_EARLY;
+    flow_finish(t, index, END_RESOURCES, out);
+}
+
+static void finish_due(struct flow_table *t, uint32_t index, uint64_t now_ns, struct flow_out *out)
+{
+    if (now_ns < conn_deadline(t, index, 0)) {
+        t->counters->note[NOTE_FLOWS_PRESSED]++;
+        t->cold[index].quality |= QUALITY_EVICTED_EARLY;
+        flow_finish(t, index, END_RESOURCES, out);
+    } else {
+        flow_finish(t, index,
+                    flow_is_closed(&t->hot[index]) ? END_DETECTED : END_IDLE, out);
+    }
+}
+
+bool flow_due(struct flow_table *t, uint32_t index, uint64_t now_ns, unsigned shift,
+              struct flow_out *out)
+{
+    for (;;) {
+        enum flow_end_reason reason;
+        uint64_t record = record_deadline(t, index, shift, &reason);
+        uint64_t conn = conn_deadline(t, index, shift);
+
+        if (now_ns < record && now_ns < conn) {
+            flow_arm(t, index);
+            return false;
+        }
+        if (record >= conn) {
+            finish_due(t, index, now_ns, out);
+            return true;
+        }
+        record_emit(t, index, reason, true, out);
+        if (reason == END_IDLE)
+            park(t, index);
+    }
+}

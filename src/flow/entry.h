@@ -1,0 +1,229 @@
+/*
+ * Memory of one flow, and of the table: who reads which line when.
+ *
+ * Design note. A flow is an index; its parts lie in parallel arrays, so that a packet of a known IPv4 flow
+ * touches one bucket line and one hot line, an IPv6 packet one key6 line (half of it) more.
+ *
+ *   array     octets  touched
+ *   bucket    64/10   every packet: 10 tags of 16 bits, 10 indices, ranks
+ *   hot       64      every packet
+ *   key6      32      IPv6: every packet (the whole key is compared)
+ *   cold      320     line A, B: by the sweep for flows active in this turn; C, D, E: creation, change, end
+ *   tunnel    40      tunnelled flows only
+ *
+ * Sides in hot and cold are canonical (0 = lower address and port), not initiator and responder: turning a flow
+ * round flips one bit. Counters in hot are those since the last fold. A side's last[] is valid while its packets[]
+ * is not 0; when both are 0, last[0] is the tick (2^20 ns of the clock) of the flow's next deadline, so that
+ * the sweep and the first packet after a silence learn from the hot line alone whether anything is due.
+ *
+ * When the table is full the least of the new flow's two buckets goes: rank 0 (parked: record out, connection kept),
+ * 1 (new), 2 (several packets), 3 (many). New entries thus enter in the middle, floods of one-packet flows
+ * push out each other, and a clock hand takes turns within a rank.
+ */
+#pragma once
+
+#include <assert.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/hash.h"
+#include "flow/table.h"
+#include "weir/counters.h"
+#include "weir/flow.h"
+#include "weir/packet.h"
+
+#define CACHE_LINE 64
+#define TICK_SHIFT 20 /* deadline ticks of 2^20 ns */
+#define STAMP_SHIFT 3 /* hot time stamps of 8 ns */
+#define LATE_NS 1000000000ULL
+
+/* flow_hot.kind: the lower half is part of the key. */
+enum {
+    KIND_IP6 = 1 << 0,
+    KIND_ONE_WAY_UP = 1 << 1,   /* ICMP without counterpart, sent by the lower side */
+    KIND_ONE_WAY_DOWN = 1 << 2, /* the same, by the upper side */
+    KIND_ORPHAN = 1 << 3,       /* fragments without their first one */
+    KIND_KEY = 0x0f,
+    KIND_IN_RECORD = 1 << 4, /* << side: the side has packets in the open record */
+    KIND_IN_RECORD_BOTH = 3 << 4,
+    KIND_DEEP = 1 << 6,      /* inner VLAN, MPLS or tunnel: compared with the cold lines */
+    KIND_INITIATOR = 1 << 7, /* side 1 is the initiator */
+};
+
+/* flow_hot.seen: history letters given, by side. */
+enum {
+    SEEN_SYN = 1 << 0,
+    SEEN_FIN = 1 << 1,
+    SEEN_RST = 1 << 2,
+    SEEN_DATA = 1 << 3,
+    SEEN_ACK = 1 << 4,
+    SEEN_MULTI = 1 << 5,   /* SYN with FIN or RST: Q */
+    SEEN_FIN_RST = 1 << 6, /* FIN with RST: I */
+    SEEN_SEQ = 1 << 7,     /* seq_next is valid */
+};
+
+/* Endpoint states of Zeek's TCP analysis, three bits a side in flow_hot.state. */
+enum tcp_endpoint {
+    TCP_INACTIVE,
+    TCP_SYN_SENT,
+    TCP_SYN_ACK_SENT,
+    TCP_PARTIAL,
+    TCP_ESTABLISHED,
+    TCP_CLOSED,
+    TCP_RESET,
+};
+
+/* flow_hot.quality: what packets raise; the bits of flow_quality shifted into one octet. */
+#define HOT_QUALITY_SHIFT QUALITY_INDEX_TRUNCATED
+#define HOT_QUALITY(bits) ((uint8_t)((bits) >> HOT_QUALITY_SHIFT))
+
+/* The part of the key that is compared in one go. IPv4: addresses; IPv6: the hash's second half. */
+struct flow_head {
+    uint64_t address;
+    uint16_t port[2];
+    uint8_t proto;
+    uint8_t kind;
+};
+
+struct flow_hot {
+    union {
+        uint64_t address;
+        uint32_t address4[2]; /* network order, by side */
+    };
+    uint16_t port[2];
+    uint8_t proto;
+    uint8_t kind;
+    uint8_t ttl[2];
+    uint32_t packets[2];
+    uint32_t octets[2];
+    uint32_t payload[2];
+    uint32_t last[2];
+    uint32_t seq_next[2];
+    uint8_t flags[2]; /* of the open record */
+    uint8_t seen[2];
+    uint8_t state;
+    uint8_t quality;
+    uint16_t vlan;
+};
+static_assert(sizeof(struct flow_hot) == CACHE_LINE, "one line");
+
+struct flow_cold {
+    /* A: folded by the sweep */
+    struct flow_counts total;
+    uint64_t last_ns[2]; /* packet time, of the connection */
+    /* B */
+    struct flow_counts base; /* total when the open record began */
+    uint64_t arrival_ns;     /* clock of the last packet */
+    uint64_t record_ns;      /* clock of the open record's first packet */
+    /* C */
+    uint64_t conn_start_ns;
+    uint64_t flow_id;
+    uint64_t first_ns[2]; /* of the open record */
+    uint64_t syn_ns;
+    uint32_t isn[2];
+    uint32_t rtt_us;
+    uint32_t hash; /* place: bucket and tag */
+    uint32_t record_no;
+    uint32_t mpls_top;
+    /* D */
+    uint8_t mac[2][6];
+    uint16_t ingress[2];
+    uint16_t vlan[2];
+    uint16_t quality; /* since the connection began */
+    uint8_t basis;
+    uint8_t rank;
+    uint8_t history_len;
+    char history[FLOW_HISTORY_MAX];
+    uint8_t icmp_type, icmp_code, has_icmp;
+    uint8_t state_before[2]; /* tcp_endpoint before the last change */
+    uint8_t missed;
+    uint8_t reported; /* the first delta is out */
+    /* E */
+    uint8_t first_flags[2], flags_total[2], tos[2], ttl_min[2], ttl_max[2], side_seen[2];
+    uint32_t last_syn[2], last_fin[2], last_rst[2];
+    uint32_t retransmitted[2], zero_windows[2];
+    uint32_t loss_epoch;
+} __attribute__((aligned(CACHE_LINE)));
+static_assert(sizeof(struct flow_cold) == 5 * CACHE_LINE, "five lines");
+
+/* Both addresses, lower first. */
+struct flow_key6 {
+    uint8_t address[2][16];
+};
+
+struct flow_tunnel {
+    uint32_t id;
+    uint8_t kind;
+    uint8_t outer_version;
+    uint8_t outer[2][16]; /* source, destination as first seen */
+};
+
+#define BUCKET_SLOTS 10
+
+struct bucket {
+    uint16_t tag[BUCKET_SLOTS]; /* 0 = free; bit 0: here as in its second bucket */
+    uint32_t control;           /* ranks 2 bits a slot; hand 4 bits << 20; overflow 8 bits << 24 */
+    uint32_t index[BUCKET_SLOTS];
+};
+static_assert(sizeof(struct bucket) == CACHE_LINE, "one line");
+
+/* One packet looked up: its canonical key and where it was found. */
+struct flow_probe {
+    struct hash_input input; /* block 0 begins with a flow_head */
+    struct hash_value hash;
+    uint32_t index; /* candidate, 0 = none */
+    uint8_t side;   /* of the sender */
+    uint8_t blocks;
+};
+
+struct fragments;
+struct duplicates;
+
+struct flow_table {
+    struct flow_hot *hot;
+    struct flow_cold *cold;
+    struct flow_key6 *key6;
+    struct flow_tunnel *tunnel;
+    struct bucket *bucket;
+    uint32_t *free_index; /* stack */
+    uint32_t free_count;
+    uint32_t high_water; /* indices 1 .. high_water - 1 were ever used */
+    uint32_t max_flows;
+    uint32_t bucket_mask;
+    uint32_t live;
+
+    struct flow_config config;
+    bool dedup, deltas, notices, scoped;
+    uint8_t pressure;  /* lifetimes are shortened by 2 * pressure bits */
+    bool repricing;    /* this turn re-reads every deadline, pressure has changed */
+    uint32_t position; /* of the sweep */
+    uint32_t loss_epoch;
+    int64_t clock_offset;
+    uint64_t newest_ts;     /* packet time */
+    uint64_t turn_ts;       /* newest_ts when the turn before began */
+    uint64_t this_turn_ts;  /* newest_ts when this turn began */
+    uint64_t next_flow_id;
+    uint64_t made_records, made_packets, made_octets, made_notices;
+
+    struct counters *counters;
+    struct fragments *fragments;
+    struct duplicates *duplicates;
+    struct hash_secret secret;
+    hash_burst_fn *hash_burst;
+    struct flow_probe probe[PACKET_BURST_MAX];
+};
+
+static inline unsigned tcp_state(const struct flow_hot *h, int side)
+{
+    return (h->state >> (3 * side)) & 7u;
+}
+
+static inline int flow_initiator(const struct flow_hot *h)
+{
+    return (h->kind & KIND_INITIATOR) != 0;
+}
+
+static inline uint64_t packet_clock(const struct flow_table *t, uint64_t ts_ns)
+{
+    return ts_ns + (uint64_t)t->clock_offset;
+}

@@ -1,0 +1,102 @@
+/*
+ * The canonical key of a packet: lower endpoint first, whichever way it travelled.
+ */
+#pragma once
+
+#include <string.h>
+
+#include "flow/entry.h"
+
+static inline uint64_t key_scope(const struct flow_table *t, const struct packet *p)
+{
+    uint64_t scope = 0;
+    if (t->config.vlan_in_key)
+        scope = (uint64_t)p->vlan_count << 32 | (uint64_t)p->vlan[0] << 16 | p->vlan[1];
+    if (t->config.tunnel_in_key)
+        scope ^= ((uint64_t)p->tunnel_id << 24 ^ (uint64_t)p->tunnel << 56) + 1;
+    return scope;
+}
+
+/* Whether the sender is the upper side. */
+static inline int key_side(const struct packet *p, const uint8_t *src, const uint8_t *dst, size_t len)
+{
+    int order;
+    if (len == 4) {
+        uint32_t s, d;
+        memcpy(&s, src, 4);
+        memcpy(&d, dst, 4);
+        s = __builtin_bswap32(s);
+        d = __builtin_bswap32(d);
+        order = (s > d) - (s < d);
+    } else {
+        order = memcmp(src, dst, len);
+    }
+    return order ? order > 0 : p->src_port > p->dst_port;
+}
+
+/* Fills input, blocks and side. */
+static inline void key_build(const struct flow_table *t, const struct packet *p, bool orphan,
+                             struct flow_probe *probe)
+{
+    struct flow_head head = {.proto = p->proto, .kind = orphan ? KIND_ORPHAN : 0};
+    size_t len = p->ip_version == 4 ? 4 : 16;
+    const uint8_t *src = p->addresses, *dst = p->addresses + len;
+    int side = key_side(p, src, dst, len);
+
+    head.port[side] = p->src_port;
+    head.port[!side] = p->dst_port;
+    if (p->flags & PACKET_ICMP_ONE_WAY)
+        head.kind |= side ? KIND_ONE_WAY_DOWN : KIND_ONE_WAY_UP;
+    probe->side = (uint8_t)side;
+    if (len == 4) {
+        uint32_t address[2];
+        memcpy(&address[side], src, 4);
+        memcpy(&address[!side], dst, 4);
+        memcpy(&head.address, address, 8);
+        probe->blocks = 1;
+        if (t->scoped) {
+            uint64_t scope[2] = {key_scope(t, p), 0};
+            memcpy(probe->input.block[1], scope, 16);
+            probe->blocks = 2;
+        }
+    } else {
+        head.kind |= KIND_IP6;
+        head.address = t->scoped ? key_scope(t, p) : 0;
+        memcpy(probe->input.block[1 + side], src, 16);
+        memcpy(probe->input.block[2 - side], dst, 16);
+        probe->blocks = 3;
+    }
+    memcpy(probe->input.block[0], &head, sizeof(head));
+}
+
+static inline struct flow_head *key_head(struct flow_probe *probe)
+{
+    return (struct flow_head *)(void *)probe->input.block[0];
+}
+
+/* After hashing: an IPv6 head stands for its addresses by the hash's second half. */
+static inline void key_finish(struct flow_probe *probe)
+{
+    if (probe->blocks == 3)
+        memcpy(probe->input.block[0], &probe->hash.second, 8);
+}
+
+bool key_scope_equal(const struct flow_table *, uint32_t index, const struct packet *);
+
+/* Compares the whole key. */
+static inline bool key_equal(const struct flow_table *t, uint32_t index, const struct flow_probe *probe,
+                             const struct packet *p)
+{
+    const struct flow_hot *h = &t->hot[index];
+    struct flow_head want;
+    memcpy(&want, probe->input.block[0], sizeof(want));
+
+    bool equal = h->address == want.address && h->port[0] == want.port[0] &&
+                 h->port[1] == want.port[1] && h->proto == want.proto &&
+                 (h->kind & KIND_KEY) == want.kind;
+    if (equal && (want.kind & KIND_IP6))
+        equal = memcmp(&t->key6[index], probe->input.block[1], 32) == 0;
+    if (equal && t->scoped)
+        equal = key_scope_equal(t, index, p);
+    return equal;
+}

@@ -1,0 +1,154 @@
+#include "flow/table.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "flow/duplicate.h"
+#include "flow/entry.h"
+#include "flow/fragment.h"
+
+#define DEFAULT_FLOWS (4u << 20)
+#define MIN_FLOWS 16
+#define MIN_BUCKETS 4
+#define PADDING 16 /* entries behind the last that a prefetch may name */
+
+#define FLOW_OCTETS                                                                                \
+    (sizeof(struct flow_hot) + sizeof(struct flow_cold) + sizeof(struct flow_key6) +               \
+     sizeof(struct bucket) / 5)
+
+static uint32_t default_flows(void)
+{
+    uint64_t fits = memory_available() / 4 / FLOW_OCTETS;
+
+    if (fits > DEFAULT_FLOWS)
+        return DEFAULT_FLOWS;
+    return fits < MIN_FLOWS ? MIN_FLOWS : (uint32_t)fits;
+}
+
+/* Between 1.4 and 2.8 slots per flow. */
+static uint32_t bucket_count(uint32_t max_flows)
+{
+    uint32_t buckets = MIN_BUCKETS;
+
+    while ((uint64_t)buckets * BUCKET_SLOTS * 10 < (uint64_t)max_flows * 14)
+        buckets *= 2;
+    return buckets;
+}
+
+static int reserve_arrays(struct flow_table *t)
+{
+    size_t n = (size_t)t->max_flows + 1 + PADDING;
+
+    t->hot = memory_reserve(n * sizeof(*t->hot));
+    t->cold = memory_reserve(n * sizeof(*t->cold));
+    t->key6 = memory_reserve(n * sizeof(*t->key6));
+    t->tunnel = memory_reserve(n * sizeof(*t->tunnel));
+    t->free_index = memory_reserve(n * sizeof(*t->free_index));
+    t->bucket = memory_reserve(((size_t)t->bucket_mask + 1) * sizeof(*t->bucket));
+    t->duplicates = memory_reserve(sizeof(*t->duplicates));
+    if (!t->hot || !t->cold || !t->key6 || !t->tunnel || !t->free_index || !t->bucket ||
+        !t->duplicates)
+        return -ENOMEM;
+    return fragments_create(t->config.max_fragments, t->config.fragment_ns, &t->fragments);
+}
+
+/* 16 bits of this boot, 8 of the worker, 40 that count. */
+static int identify(struct flow_table *t, const struct flow_table_options *options)
+{
+    struct hash_secret boot;
+    int rc = 0;
+
+    hash_secret_fixed(&t->secret);
+    hash_secret_fixed(&boot);
+    if (!options->fixed_secret) {
+        rc = hash_secret_random(&t->secret);
+        if (!rc)
+            rc = hash_secret_random(&boot);
+    }
+    t->next_flow_id = (uint64_t)boot.octet[0] << 56 | (uint64_t)boot.octet[1] << 48 |
+                      (uint64_t)options->worker << 40 | 1;
+    return rc;
+}
+
+int flow_table_create(const struct flow_table_options *options, struct counters *counters,
+                      struct flow_table **out)
+{
+    struct flow_table *t = calloc(1, sizeof(*t));
+    int rc;
+
+    if (!t)
+        return -ENOMEM;
+    t->config = options->flow;
+    t->dedup = options->dedup;
+    t->deltas = options->deltas;
+    t->notices = options->notices;
+    t->scoped = t->config.vlan_in_key || t->config.tunnel_in_key;
+    t->counters = counters;
+    t->max_flows = t->config.max_flows ? (uint32_t)t->config.max_flows : default_flows();
+    t->bucket_mask = bucket_count(t->max_flows) - 1;
+    t->high_water = 1;
+    t->hash_burst = options->portable ? hash_burst_siphash : hash_burst_best();
+    rc = t->config.max_flows && t->config.max_flows < MIN_FLOWS ? -EINVAL : 0;
+    if (!rc)
+        rc = identify(t, options);
+    if (!rc)
+        rc = reserve_arrays(t);
+    if (rc) {
+        flow_table_destroy(t);
+        return rc;
+    }
+    *out = t;
+    return 0;
+}
+
+void flow_table_destroy(struct flow_table *t)
+{
+    if (!t)
+        return;
+    size_t n = (size_t)t->max_flows + 1 + PADDING;
+    memory_release(t->hot, n * sizeof(*t->hot));
+    memory_release(t->cold, n * sizeof(*t->cold));
+    memory_release(t->key6, n * sizeof(*t->key6));
+    memory_release(t->tunnel, n * sizeof(*t->tunnel));
+    memory_release(t->free_index, n * sizeof(*t->free_index));
+    memory_release(t->bucket, ((size_t)t->bucket_mask + 1) * sizeof(*t->bucket));
+    memory_release(t->duplicates, sizeof(*t->duplicates));
+    fragments_destroy(t->fragments);
+    free(t);
+}
+
+void flow_table_clock_offset(struct flow_table *t, int64_t offset_ns)
+{
+    t->clock_offset = offset_ns;
+    t->newest_ts = 0;
+    t->this_turn_ts = 0;
+}
+
+void flow_table_note_loss(struct flow_table *t)
+{
+    t->loss_epoch++;
+}
+
+void flow_table_census(const struct flow_table *t, struct flow_census *census)
+{
+    struct flow_census c = {.max_flows = t->max_flows,
+                            .made_records = t->made_records,
+                            .made_packets = t->made_packets,
+                            .made_octets = t->made_octets,
+                            .notices = t->made_notices};
+
+    for (uint32_t i = 1; i < t->high_water; i++) {
+        const struct flow_hot *h = &t->hot[i];
+        const struct flow_cold *cold = &t->cold[i];
+        if (h->kind == KIND_KEY)
+            continue;
+        c.flows++;
+        for (int s = 0; s < 2; s++) {
+            c.live_packets += h->packets[s] + cold->total.packets[s] - cold->base.packets[s];
+            c.live_octets += h->octets[s] + cold->total.octets[s] - cold->base.octets[s];
+        }
+    }
+    fragments_held(t->fragments, &c.held_packets, &c.held_octets);
+    *census = c;
+}

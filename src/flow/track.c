@@ -1,0 +1,448 @@
+#include "flow/track.h"
+
+#include <string.h>
+
+#include "flow/bucket.h"
+#include "flow/duplicate.h"
+#include "flow/emit.h"
+#include "flow/fragment.h"
+#include "flow/key.h"
+#include "flow/tcp.h"
+
+#define PROMOTE_PACKETS 4 /* of one side within a turn, while the table is nearly full */
+
+static bool crowded(const struct flow_table *t)
+{
+    return t->live >= t->max_flows - t->max_flows / 4;
+}
+
+static uint32_t match_in(const struct flow_table *t, uint32_t at, uint16_t tag,
+                         const struct flow_probe *probe, const struct packet *p)
+{
+    const struct bucket *b = &t->bucket[at];
+
+    for (uint32_t m = bucket_match(b, tag); m; m &= m - 1) {
+        uint32_t index = b->index[__builtin_ctz(m)];
+        if (key_equal(t, index, probe, p))
+            return index;
+    }
+    return 0;
+}
+
+static uint32_t find(const struct flow_table *t, const struct flow_probe *probe,
+                     const struct packet *p)
+{
+    uint32_t hash = bucket_hash(probe->hash.place), at = bucket_first(t, hash);
+    uint16_t tag = bucket_tag(hash);
+    uint32_t index = match_in(t, at, tag, probe, p);
+
+    if (!index && bucket_overflow(&t->bucket[at]))
+        index = match_in(t, bucket_other(t, at, tag), tag | 1, probe, p);
+    return index;
+}
+
+static uint32_t index_take(struct flow_table *t)
+{
+    if (t->free_count)
+        return t->free_index[--t->free_count];
+    return t->high_water++;
+}
+
+static void place(struct flow_table *t, uint32_t hash, uint32_t index, struct flow_out *out)
+{
+    while (!bucket_insert(t, hash, index))
+        flow_evict(t, bucket_victim(t, hash, true), out);
+}
+
+static void cold_begin(struct flow_table *t, uint32_t index, const struct flow_probe *probe,
+                       const struct packet *p)
+{
+    struct flow_cold *c = &t->cold[index];
+
+    memset(c, 0, sizeof(*c));
+    c->hash = bucket_hash(probe->hash.place);
+    c->rank = RANK_NEW;
+    c->conn_start_ns = p->ts_ns;
+    c->flow_id = t->next_flow_id++;
+    c->vlan[0] = p->vlan[0];
+    c->vlan[1] = p->vlan[1];
+    c->mpls_top = p->mpls_top;
+    c->loss_epoch = t->loss_epoch;
+    if ((p->proto == 1 || p->proto == 58) && (p->flags & PACKET_HAS_PORTS)) {
+        c->icmp_type = p->icmp_type;
+        c->icmp_code = p->icmp_code;
+        c->has_icmp = 1;
+    }
+}
+
+static void tunnel_begin(struct flow_tunnel *tunnel, const struct packet *p)
+{
+    memset(tunnel, 0, sizeof(*tunnel));
+    tunnel->kind = p->tunnel;
+    tunnel->id = p->tunnel_id;
+    tunnel->outer_version = p->outer_version;
+    if (p->outer_addresses) {
+        size_t len = p->outer_version == 4 ? 4 : 16;
+        memcpy(tunnel->outer[0], p->outer_addresses, len);
+        memcpy(tunnel->outer[1], p->outer_addresses + len, len);
+    }
+}
+
+static uint32_t create(struct flow_table *t, struct flow_probe *probe, const struct packet *p,
+                       struct flow_out *out)
+{
+    uint32_t hash = bucket_hash(probe->hash.place);
+
+    if (t->live >= t->max_flows)
+        flow_evict(t, bucket_victim(t, hash, false), out);
+    uint32_t index = index_take(t);
+    struct flow_hot *h = &t->hot[index];
+
+    memset(h, 0, sizeof(*h));
+    h->kind = KIND_KEY; /* not to be found, nor evicted as one of the keys, before it is whole */
+    place(t, hash, index, out);
+    memcpy(h, probe->input.block[0], sizeof(struct flow_head));
+    if (h->kind & KIND_IP6)
+        memcpy(&t->key6[index], probe->input.block[1], sizeof(struct flow_key6));
+    if (p->flags & PACKET_DEEP) {
+        tunnel_begin(&t->tunnel[index], p);
+        h->kind |= KIND_DEEP;
+    } else if (t->config.tunnel_in_key) {
+        t->tunnel[index].kind = TUNNEL_NONE;
+    }
+    if (probe->side)
+        h->kind |= KIND_INITIATOR;
+    h->vlan = p->vlan[0];
+    h->last[0] = UINT32_MAX;
+    cold_begin(t, index, probe, p);
+    t->live++;
+    t->counters->note[NOTE_FLOWS_CREATED]++;
+    return index;
+}
+
+static void connection_side_begin(struct flow_hot *h, struct flow_cold *c, int side,
+                                  const struct packet *p)
+{
+    c->side_seen[side] = 1;
+    c->first_flags[side] = p->tcp_flags;
+    c->tos[side] = p->tos;
+    c->ingress[side] = p->port;
+    if (p->macs)
+        memcpy(c->mac[side], p->macs + 6, 6);
+    if (p->macs && !c->side_seen[!side])
+        memcpy(c->mac[!side], p->macs, 6);
+    if (p->hint != HINT_NONE)
+        flow_direction(h, c, p->hint == HINT_REQUEST ? side : !side, BASIS_REQUEST);
+    if (h->proto == PROTO_UDP && !(h->kind & KIND_ORPHAN))
+        history_add(h, c, side, 'D');
+}
+
+/* The side's first packet in the open record, or of a new one. */
+static void record_side_begin(struct flow_table *t, uint32_t index, int side, const struct packet *p)
+{
+    struct flow_hot *h = &t->hot[index];
+    struct flow_cold *c = &t->cold[index];
+    uint64_t newest = t->newest_ts > p->ts_ns ? t->newest_ts : p->ts_ns;
+
+    if (!(h->kind & KIND_IN_RECORD_BOTH)) {
+        c->record_ns = packet_clock(t, newest);
+        c->loss_epoch = t->loss_epoch;
+    }
+    if (c->arrival_ns < packet_clock(t, newest))
+        c->arrival_ns = packet_clock(t, newest);
+    h->kind |= (uint8_t)(KIND_IN_RECORD << side);
+    c->first_ns[side] = p->ts_ns;
+    if (p->ts_ns < c->conn_start_ns)
+        c->conn_start_ns = p->ts_ns;
+    h->ttl[side] = c->ttl_min[side] = c->ttl_max[side] = p->ttl;
+    if (!c->side_seen[side])
+        connection_side_begin(h, c, side, p);
+}
+
+static void ttl_changed(struct flow_hot *h, struct flow_cold *c, int side, uint8_t ttl)
+{
+    h->ttl[side] = ttl;
+    if (ttl < c->ttl_min[side])
+        c->ttl_min[side] = ttl;
+    if (ttl > c->ttl_max[side])
+        c->ttl_max[side] = ttl;
+}
+
+/* Inner VLAN and tunnel are compared with what the flow began with. */
+static void deep_compare(const struct flow_table *t, uint32_t index, const struct packet *p)
+{
+    struct flow_hot *h = &t->hot[index];
+    const struct flow_tunnel *tunnel = &t->tunnel[index];
+    bool deep = h->kind & KIND_DEEP;
+
+    if (p->vlan[1] != t->cold[index].vlan[1])
+        h->quality |= HOT_QUALITY(QUALITY_VLAN_CHANGED);
+    if (p->tunnel != (deep ? tunnel->kind : TUNNEL_NONE) ||
+        (deep && p->tunnel && p->tunnel_id != tunnel->id))
+        h->quality |= HOT_QUALITY(QUALITY_TUNNEL_CHANGED);
+}
+
+static void earlier(struct flow_cold *c, int side, uint64_t ts_ns)
+{
+    if (ts_ns < c->first_ns[side])
+        c->first_ns[side] = ts_ns;
+    if (ts_ns < c->conn_start_ns)
+        c->conn_start_ns = ts_ns;
+}
+
+static void count_late(struct flow_table *t, uint32_t index, int side, const struct packet *p,
+                       struct flow_out *out)
+{
+    struct flow_addition one = {.packets = 1,
+                                .octets = p->octets,
+                                .payload = p->payload,
+                                .first_ts = p->ts_ns,
+                                .last_ts = p->ts_ns};
+    t->counters->note[NOTE_LATE_PACKETS]++;
+    flow_add(t, index, side, &one, out);
+}
+
+static inline void count(struct flow_table *t, uint32_t index, int side, const struct packet *p,
+                         struct flow_out *out)
+{
+    struct flow_hot *h = &t->hot[index];
+    uint32_t stamp = (uint32_t)(p->ts_ns >> STAMP_SHIFT);
+
+    if (__builtin_expect(p->ts_ns < t->this_turn_ts, 0))
+        earlier(&t->cold[index], side, p->ts_ns);
+    if (h->packets[side] && (int32_t)(stamp - h->last[side]) < 0)
+        earlier(&t->cold[index], side, p->ts_ns);
+    else
+        h->last[side] = stamp;
+    h->packets[side]++;
+    h->octets[side] += p->octets;
+    h->payload[side] += p->payload;
+    if (__builtin_expect((h->octets[side] | h->payload[side]) >> 31, 0))
+        flow_fold(t, index, out);
+    else if (__builtin_expect(h->packets[side] == PROMOTE_PACKETS && crowded(t), 0)) {
+        t->cold[index].rank = RANK_MANY;
+        bucket_promote(t, t->cold[index].hash, index, RANK_MANY);
+    }
+}
+
+/* What a packet changes besides the counts. */
+static inline void observe(struct flow_table *t, uint32_t index, int side, const struct packet *p)
+{
+    struct flow_hot *h = &t->hot[index];
+
+    if (h->ttl[side] != p->ttl)
+        ttl_changed(h, &t->cold[index], side, p->ttl);
+    if (p->vlan[0] != h->vlan)
+        h->quality |= HOT_QUALITY(QUALITY_VLAN_CHANGED);
+    if (p->flags & (PACKET_TRUNCATED | PACKET_LENGTH_LIES)) {
+        if (p->flags & PACKET_TRUNCATED)
+            h->quality |= HOT_QUALITY(QUALITY_TRUNCATED);
+        if (p->flags & PACKET_LENGTH_LIES)
+            h->quality |= HOT_QUALITY(QUALITY_LENGTH_LIES);
+    }
+    if ((p->flags & PACKET_DEEP) || (h->kind & KIND_DEEP))
+        deep_compare(t, index, p);
+    if ((h->flags[side] | p->tcp_flags) != h->flags[side])
+        h->flags[side] |= p->tcp_flags;
+    if (h->proto == PROTO_TCP && (p->flags & PACKET_HAS_TCP) &&
+        !tcp_ordinary(h, side, p))
+        tcp_special(t, index, side, p);
+}
+
+/* Whether what is known of the flow ended before this packet: then the packet needs a new entry. */
+static bool outlived(struct flow_table *t, uint32_t index, int side, const struct packet *p,
+                     struct flow_out *out)
+{
+    struct flow_hot *h = &t->hot[index];
+    uint64_t newest = t->newest_ts > p->ts_ns ? t->newest_ts : p->ts_ns;
+    uint64_t clock = packet_clock(t, newest);
+
+    if (!(h->packets[0] | h->packets[1]) && (clock >> TICK_SHIFT) >= h->last[0] &&
+        flow_due(t, index, clock, 0, out))
+        return true;
+    if (h->proto == PROTO_TCP && (p->tcp_flags & TCP_SYN) &&
+        tcp_starts_anew(h, &t->cold[index], side, p, clock)) {
+        flow_finish(t, index, END_DETECTED, out);
+        return true;
+    }
+    return false;
+}
+
+/* The flow of a packet, its record open for the packet's side. */
+static inline uint32_t flow_of(struct flow_table *t, struct flow_probe *probe,
+                               const struct packet *p, struct flow_out *out)
+{
+    uint32_t index = probe->index;
+
+    if (!index || !key_equal(t, index, probe, p))
+        index = find(t, probe, p);
+    if (!index || outlived(t, index, probe->side, p, out))
+        index = create(t, probe, p, out);
+    if (!(t->hot[index].kind & (KIND_IN_RECORD << probe->side)))
+        record_side_begin(t, index, probe->side, p);
+    return index;
+}
+
+static uint32_t update(struct flow_table *t, struct flow_probe *probe, const struct packet *p,
+                       struct flow_out *out)
+{
+    uint32_t index = flow_of(t, probe, p, out);
+    int side = probe->side;
+
+    if (p->ts_ns >= t->newest_ts)
+        t->newest_ts = p->ts_ns;
+    if (__builtin_expect(t->newest_ts - p->ts_ns > LATE_NS, 0))
+        count_late(t, index, side, p, out);
+    else
+        count(t, index, side, p, out);
+    observe(t, index, side, p);
+    return index;
+}
+
+static void hash_one(struct flow_table *t, struct flow_probe *probe)
+{
+    const struct hash_input *input = &probe->input;
+    t->hash_burst(&t->secret, 1, &input, &probe->blocks, &probe->hash);
+    key_finish(probe);
+}
+
+void track_orphan(struct flow_table *t, struct fragment *f, struct flow_out *out)
+{
+    struct flow_probe probe;
+    struct packet *p = &f->sample;
+
+    p->src_port = p->dst_port = 0;
+    p->flags &= (uint16_t)~(PACKET_HAS_PORTS | PACKET_ICMP_ONE_WAY);
+    memset(&probe, 0, sizeof(probe));
+    key_build(t, p, true, &probe);
+    hash_one(t, &probe);
+    uint32_t index = flow_of(t, &probe, p, out);
+    t->counters->note[NOTE_FRAGMENTS_ORPHANED] += f->held.packets;
+    flow_add(t, index, probe.side, &f->held, out);
+}
+
+/* True when the packet goes on to its flow. */
+static bool fragment_step(struct flow_table *t, struct packet *p, struct flow_out *out,
+                          struct fragment *joined, bool *has_joined)
+{
+    switch (fragments_see(t->fragments, t, p, joined)) {
+    case FRAGMENT_WAITS:
+        return false;
+    case FRAGMENT_PUSHED_WAITS:
+        track_orphan(t, joined, out);
+        return false;
+    case FRAGMENT_PUSHED:
+        track_orphan(t, joined, out);
+        return true;
+    case FRAGMENT_JOINED:
+        *has_joined = true;
+        return true;
+    default:
+        return true;
+    }
+}
+
+/* Fragments are rare and depend on each other's order: one after the other, apart from the passes. */
+static void track_fragment(struct flow_table *t, struct packet *p, struct flow_out *out)
+{
+    struct flow_probe probe;
+    struct fragment joined;
+    bool has_joined = false;
+
+    if (!fragment_step(t, p, out, &joined, &has_joined)) {
+        if (p->ts_ns > t->newest_ts)
+            t->newest_ts = p->ts_ns;
+        return;
+    }
+    memset(&probe, 0, sizeof(probe));
+    key_build(t, p, false, &probe);
+    hash_one(t, &probe);
+    uint32_t index = update(t, &probe, p, out);
+    if (has_joined)
+        flow_add(t, index, probe.side, &joined.held, out);
+}
+
+static bool goes_by_passes(const struct packet *p)
+{
+    return p->fate == FATE_FLOW && !(p->flags & (PACKET_FRAGMENT_FIRST | PACKET_FRAGMENT_LATER));
+}
+
+/* First pass: keys, hashes, buckets on their way. */
+static void pass_keys(struct flow_table *t, struct packet *packet, uint32_t count)
+{
+    const struct hash_input *input[PACKET_BURST_MAX];
+    uint8_t blocks[PACKET_BURST_MAX];
+    struct hash_value value[PACKET_BURST_MAX];
+    uint8_t which[PACKET_BURST_MAX];
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        if (!goes_by_passes(&packet[i]))
+            continue;
+        key_build(t, &packet[i], false, &t->probe[i]);
+        input[n] = &t->probe[i].input;
+        blocks[n] = t->probe[i].blocks;
+        which[n++] = (uint8_t)i;
+    }
+    if (!n)
+        return;
+    t->hash_burst(&t->secret, n, input, blocks, value);
+    for (uint32_t i = 0; i < n; i++) {
+        struct flow_probe *probe = &t->probe[which[i]];
+        probe->hash = value[i];
+        key_finish(probe);
+        __builtin_prefetch(&t->bucket[bucket_first(t, bucket_hash(probe->hash.place))]);
+    }
+}
+
+/* Second pass: candidates by tag, hot lines on their way. */
+static void pass_candidates(struct flow_table *t, const struct packet *packet, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (!goes_by_passes(&packet[i]))
+            continue;
+        struct flow_probe *probe = &t->probe[i];
+        uint32_t hash = bucket_hash(probe->hash.place);
+        const struct bucket *b = &t->bucket[bucket_first(t, hash)];
+        uint32_t m = bucket_match(b, bucket_tag(hash));
+        probe->index = m ? b->index[__builtin_ctz(m)] : 0;
+        if (probe->index) {
+            __builtin_prefetch(&t->hot[probe->index], 1);
+            if (probe->blocks == 3)
+                __builtin_prefetch(&t->key6[probe->index]);
+        }
+    }
+}
+
+static inline bool duplicate_step(struct flow_table *t, const struct flow_probe *probe,
+                                  struct packet *p)
+{
+    if (__builtin_expect(!duplicate_seen(t->duplicates, probe, p), 1))
+        return false;
+    t->counters->note[NOTE_SPAN_DUPLICATES]++;
+    if (t->dedup)
+        p->fate = FATE_DUPLICATE;
+    return true;
+}
+
+void flow_table_burst(struct flow_table *t, struct packet *packet, uint32_t count,
+                      struct flow_out *out)
+{
+    pass_keys(t, packet, count);
+    pass_candidates(t, packet, count);
+    for (uint32_t i = 0; i < count; i++) {
+        struct packet *p = &packet[i];
+        if (p->fate != FATE_FLOW)
+            continue;
+        if (!goes_by_passes(p)) {
+            track_fragment(t, p, out);
+            continue;
+        }
+        bool duplicate = duplicate_step(t, &t->probe[i], p);
+        if (p->fate != FATE_FLOW)
+            continue;
+        uint32_t index = update(t, &t->probe[i], p, out);
+        if (__builtin_expect(duplicate, 0))
+            t->cold[index].quality |= QUALITY_SPAN_DUPLICATES;
+    }
+}
