@@ -230,6 +230,15 @@ static enum l2_layer start_chdlc(struct l2 *l2, struct cursor *frame)
     return ethertype(l2, type);
 }
 
+/* On a PPP link the first octet tells PPP from Cisco HDLC, whose address is unicast 0x0f or multicast 0x8f
+ * (RFC 1547 §4.3.1). */
+static enum l2_layer start_ppp(struct l2 *l2, struct cursor *frame)
+{
+    const uint8_t *framing = cursor_peek(frame, 2);
+    bool cisco = framing && (framing[0] & 0x7f) == 0x0f && framing[1] == 0;
+    return cisco ? start_chdlc(l2, frame) : L2_PPP;
+}
+
 enum l2_layer l2_start(struct l2 *l2, uint8_t link, struct cursor *frame)
 {
     switch (link) {
@@ -249,7 +258,7 @@ enum l2_layer l2_start(struct l2 *l2, uint8_t link, struct cursor *frame)
     case LINK_LINUX_SLL2:
         return start_cooked(l2, frame, SLL2_LEN, 0);
     case LINK_PPP:
-        return L2_PPP;
+        return start_ppp(l2, frame);
     case LINK_CHDLC:
         return start_chdlc(l2, frame);
     default:

@@ -217,6 +217,20 @@ static void hdlc_control_is_not_ip(void **state)
     }
 }
 
+/* A PPP link may carry Cisco framing: the first octet tells. */
+static void cisco_framing_on_a_ppp_link(void **state)
+{
+    (void)state;
+    struct frame f;
+    uint32_t at;
+
+    start_ip4(&f);
+    frame_chdlc(&f);
+    frame_raw(&f, LINK_PPP);
+    assert_int_equal(peel(&f, &at), L2_IP4);
+    assert_int_equal(at, CHDLC_LEN);
+}
+
 static void loopback_families_of_every_system(void **state)
 {
     (void)state;
@@ -287,6 +301,7 @@ int main(void)
         cmocka_unit_test(other_ethertypes_have_their_fates),
         cmocka_unit_test(ppp_control_is_not_ip),
         cmocka_unit_test(hdlc_control_is_not_ip),
+        cmocka_unit_test(cisco_framing_on_a_ppp_link),
         cmocka_unit_test(loopback_families_of_every_system),
         cmocka_unit_test(cooked_frames_may_hold_llc),
         cmocka_unit_test(raw_goes_by_the_version_and_unknown_links_are_named),
