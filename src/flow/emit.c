@@ -239,7 +239,8 @@ static void put_common(const struct flow_table *t, uint32_t index, struct flow_r
         r->tunnel = tunnel->kind;
         r->outer_version = tunnel->outer_version;
         r->tunnel_id = tunnel->id;
-        memcpy(r->outer_address, tunnel->outer, sizeof(r->outer_address));
+        memcpy(r->outer_address[0], tunnel->outer[flow_initiator(h)], 16);
+        memcpy(r->outer_address[1], tunnel->outer[!flow_initiator(h)], 16);
     } else {
         memset(r->outer_address, 0, sizeof(r->outer_address));
     }

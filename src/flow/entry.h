@@ -155,7 +155,7 @@ struct flow_tunnel {
     uint32_t id;
     uint8_t kind;
     uint8_t outer_version;
-    uint8_t outer[2][16]; /* source, destination as first seen */
+    uint8_t outer[2][16]; /* by side */
 };
 
 #define BUCKET_SLOTS 10

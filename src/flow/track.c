@@ -75,7 +75,7 @@ static void cold_begin(struct flow_table *t, uint32_t index, const struct flow_p
     }
 }
 
-static void tunnel_begin(struct flow_tunnel *tunnel, const struct packet *p)
+static void tunnel_begin(struct flow_tunnel *tunnel, int side, const struct packet *p)
 {
     memset(tunnel, 0, sizeof(*tunnel));
     tunnel->kind = p->tunnel;
@@ -83,8 +83,8 @@ static void tunnel_begin(struct flow_tunnel *tunnel, const struct packet *p)
     tunnel->outer_version = p->outer_version;
     if (p->outer_addresses) {
         size_t len = p->outer_version == 4 ? 4 : 16;
-        memcpy(tunnel->outer[0], p->outer_addresses, len);
-        memcpy(tunnel->outer[1], p->outer_addresses + len, len);
+        memcpy(tunnel->outer[side], p->outer_addresses, len);
+        memcpy(tunnel->outer[!side], p->outer_addresses + len, len);
     }
 }
 
@@ -105,7 +105,7 @@ static uint32_t create(struct flow_table *t, struct flow_probe *probe, const str
     if (h->kind & KIND_IP6)
         memcpy(&t->key6[index], probe->input.block[1], sizeof(struct flow_key6));
     if (p->flags & PACKET_DEEP) {
-        tunnel_begin(&t->tunnel[index], p);
+        tunnel_begin(&t->tunnel[index], probe->side, p);
         h->kind |= KIND_DEEP;
     } else if (t->config.tunnel_in_key) {
         t->tunnel[index].kind = TUNNEL_NONE;
