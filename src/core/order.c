@@ -1,9 +1,11 @@
 #include "core/order.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "weir/flow.h"
 
@@ -92,9 +94,23 @@ static void give_held(struct record_order *o)
     o->count = 0;
 }
 
+/* A file without a name, in $TMPDIR. */
+static FILE *temporary(void)
+{
+    const char *folder = getenv("TMPDIR");
+    int fd = open(folder ? folder : "/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+    if (fd < 0)
+        return errno == EOPNOTSUPP ? tmpfile() : NULL;
+    FILE *file = fdopen(fd, "w+");
+    if (!file)
+        close(fd);
+    return file;
+}
+
 static int run_write(struct record_order *o, struct run *run)
 {
-    run->file = tmpfile();
+    run->file = temporary();
     if (!run->file)
         return -errno;
     sort_held(o);

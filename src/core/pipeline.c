@@ -30,12 +30,25 @@ struct pipeline {
     struct pipeline_options options;
     struct decode_options decode;
     struct packet_time time;
+    uint64_t turn_ns;
     struct counters counters;
     struct flow_table *table;
     uint64_t received, filtered, delivered;
     struct burst burst;
     struct flow_out out;
 };
+
+/* No longer than the shortest lifetime: a silence that ends something then always spans a turn. */
+static uint64_t turn_length(const struct flow_config *flow)
+{
+    uint64_t turn = FLOW_TURN_NS;
+
+    turn = flow->idle_ns < turn ? flow->idle_ns : turn;
+    turn = flow->active_ns < turn ? flow->active_ns : turn;
+    for (int i = 0; i < KEEP_COUNT; i++)
+        turn = flow->keep_ns[i] < turn ? flow->keep_ns[i] : turn;
+    return turn;
+}
 
 int pipeline_create(const struct pipeline_options *options, struct pipeline **out)
 {
@@ -48,6 +61,7 @@ int pipeline_create(const struct pipeline_options *options, struct pipeline **ou
                                        .notices = options->notices,
                                        .fixed_secret = true};
     p->options = *options;
+    p->turn_ns = turn_length(&options->config->flow);
     p->decode.tunnels = options->config->flow.decap;
     int rc = flow_table_create(&table, &p->counters, &p->table);
     if (rc) {
@@ -82,7 +96,7 @@ static void sweep_turn(struct pipeline *p)
         done = flow_sweep_step(p->table, p->time.now_ns, SWEEP_ALL, &p->out);
         hand_on(p);
     } while (!done);
-    p->time.turn_end_ns = p->time.now_ns + FLOW_TURN_NS;
+    p->time.turn_end_ns = p->time.now_ns + p->turn_ns;
 }
 
 static void rebase(struct pipeline *p, uint64_t ts_ns)
