@@ -17,6 +17,7 @@
 
 #define ORDER_IN_MEMORY (256u << 10)
 #define PROGRESS_NS 200000000
+#define OUTPUT_BUFFER (256u << 10)
 
 enum { OPTION_FORMAT, OPTION_FILTER, OPTION_NO_TIMEOUTS };
 
@@ -200,6 +201,7 @@ int cli_read(int argc, char **argv)
         fprintf(stderr, "weir read: %s\n", error);
         return CLI_USAGE;
     }
+    setvbuf(stdout, NULL, _IOFBF, OUTPUT_BUFFER);
     r.exit_code = start(&r);
     if (r.exit_code == CLI_OK) {
         for (int i = 0; i < args.operand_count; i++)

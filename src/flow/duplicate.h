@@ -22,20 +22,31 @@ struct duplicates {
 
 /* A packet without identification, checksum and payload looks like the next one of its kind: no digest. Nor has a later
  * fragment, whose place in the datagram is not known here. */
-static inline bool duplicate_seen(struct duplicates *d, const struct flow_probe *probe,
-                                  const struct packet *p)
+static inline uint64_t duplicate_digest(const struct flow_probe *probe, const struct packet *p)
 {
     if ((!p->fragment_id && !p->payload) || !(p->fragment_id | p->checksum) ||
         (p->flags & PACKET_FRAGMENT_LATER))
-        return false;
+        return 0;
     uint64_t x = probe->hash.place + probe->side;
     x = (x ^ ((uint64_t)p->tcp_seq << 32 | p->tcp_ack)) * 0x9e3779b97f4a7c15ULL;
     x = (x ^ x >> 29 ^ ((uint64_t)p->checksum << 48 | (uint64_t)p->fragment_id << 16 | p->payload)) *
         0xbf58476d1ce4e5b9ULL;
-    x ^= x >> 32;
-    struct duplicate *slot = &d->slot[x % DUPLICATE_SLOTS];
-    bool seen = slot->digest == x && p->ts_ns - slot->ts_ns <= DUPLICATE_NS;
-    slot->digest = x;
+    return x ^ x >> 32;
+}
+
+static inline void duplicate_prefetch(const struct duplicates *d, uint64_t digest)
+{
+    __builtin_prefetch(&d->slot[digest % DUPLICATE_SLOTS], 1);
+}
+
+static inline bool duplicate_seen(struct duplicates *d, uint64_t digest, const struct packet *p)
+{
+    struct duplicate *slot = &d->slot[digest % DUPLICATE_SLOTS];
+
+    if (!digest)
+        return false;
+    bool seen = slot->digest == digest && p->ts_ns - slot->ts_ns <= DUPLICATE_NS;
+    slot->digest = digest;
     slot->ts_ns = p->ts_ns;
     return seen;
 }

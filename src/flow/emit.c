@@ -71,16 +71,24 @@ void flow_arm(struct flow_table *t, uint32_t index)
     unsigned shift = 2u * t->pressure;
     uint64_t deadline =
         min64(conn_deadline(t, index, shift), record_deadline(t, index, shift, &reason));
-    uint64_t tick = deadline >> TICK_SHIFT;
 
-    t->hot[index].last[0] = tick > UINT32_MAX ? UINT32_MAX : (uint32_t)tick;
+    t->hot[index].last[0] = clock_tick(deadline);
+}
+
+static uint64_t flow_packets(const struct flow_counts *counts)
+{
+    return counts->packets[0] + counts->packets[1];
+}
+
+static unsigned rank_of(uint64_t packets)
+{
+    return packets >= 16 ? RANK_MANY : packets >= 2 ? RANK_SEVERAL : RANK_NEW;
 }
 
 static void rank_raise(struct flow_table *t, uint32_t index)
 {
     struct flow_cold *c = &t->cold[index];
-    uint64_t packets = c->total.packets[0] + c->total.packets[1];
-    unsigned rank = packets >= 16 ? RANK_MANY : packets >= 2 ? RANK_SEVERAL : RANK_NEW;
+    unsigned rank = rank_of(flow_packets(&c->total));
 
     if (rank > c->rank) {
         c->rank = (uint8_t)rank;
@@ -128,6 +136,8 @@ static struct flow_delta *delta_begin(struct flow_table *t, uint32_t index, stru
     return d;
 }
 
+/* The rank lies in a line that a fold does not touch otherwise. It can rise only where the count passes a threshold, or with
+ * the first packets of a record, before which the flow may have been parked. */
 void flow_fold(struct flow_table *t, uint32_t index, struct flow_out *out)
 {
     struct flow_hot *h = &t->hot[index];
@@ -135,6 +145,9 @@ void flow_fold(struct flow_table *t, uint32_t index, struct flow_out *out)
 
     if (!(h->packets[0] | h->packets[1]))
         return;
+    uint64_t before = flow_packets(&c->total);
+    bool rank_may_rise = before == flow_packets(&c->base) ||
+                         rank_of(before) != rank_of(before + h->packets[0] + h->packets[1]);
     for (int s = 0; s < 2; s++) {
         if (!h->packets[s])
             continue;
@@ -155,7 +168,8 @@ void flow_fold(struct flow_table *t, uint32_t index, struct flow_out *out)
         }
     }
     memset(h->packets, 0, sizeof(h->packets) + sizeof(h->octets) + sizeof(h->payload));
-    rank_raise(t, index);
+    if (rank_may_rise)
+        rank_raise(t, index);
     flow_arm(t, index);
 }
 
@@ -270,10 +284,10 @@ static void record_fill(struct flow_table *t, uint32_t index, struct flow_record
     struct flow_cold *c = &t->cold[index];
     int first = flow_initiator(h);
 
-    for (int s = 0; s < 2; s++) {
+    for (int s = 0; s < 2; s++)
         c->flags_total[s] |= h->flags[s];
+    for (int s = 0; s < 2; s++)
         put_side(h, c, s, s ^ first, r);
-    }
     put_common(t, index, r);
     put_counts(&r->delta, &c->total, &c->base, first);
     put_counts(&r->total, &c->total, NULL, first);

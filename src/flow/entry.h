@@ -13,7 +13,7 @@
  *
  * Sides in hot and cold are canonical (0 = lower address and port), not initiator and responder: turning a flow
  * round flips one bit. Counters in hot are those since the last fold. A side's last[] is valid while its packets[]
- * is not 0; when both are 0, last[0] is the tick (2^20 ns of the clock) of the flow's next deadline, so that
+ * is not 0; when both are 0, last[0] is the tick (2^30 ns of the clock) of the flow's next deadline, so that
  * the sweep and the first packet after a silence learn from the hot line alone whether anything is due.
  *
  * When the table is full the least of the new flow's two buckets goes: rank 0 (parked: record out, connection kept),
@@ -33,7 +33,7 @@
 #include "weir/packet.h"
 
 #define CACHE_LINE 64
-#define TICK_SHIFT 20 /* deadline ticks of 2^20 ns */
+#define TICK_SHIFT 30 /* deadline ticks of 1.07 s since 1970: in 32 bits until 2116 */
 #define STAMP_SHIFT 3 /* hot time stamps of 8 ns */
 #define LATE_NS 1000000000ULL
 
@@ -83,7 +83,9 @@ struct flow_head {
     uint16_t port[2];
     uint8_t proto;
     uint8_t kind;
+    uint16_t zero; /* hashed, not compared */
 };
+static_assert(sizeof(struct flow_head) == 16, "one block of the hash");
 
 struct flow_hot {
     union {
@@ -174,6 +176,7 @@ struct flow_probe {
     uint32_t index; /* candidate, 0 = none */
     uint8_t side;   /* of the sender */
     uint8_t blocks;
+    uint64_t digest; /* for duplicates, 0 = none */
 };
 
 struct fragments;
@@ -221,6 +224,13 @@ static inline unsigned tcp_state(const struct flow_hot *h, int side)
 static inline int flow_initiator(const struct flow_hot *h)
 {
     return (h->kind & KIND_INITIATOR) != 0;
+}
+
+/* Time on the clock as deadlines are kept. */
+static inline uint32_t clock_tick(uint64_t clock_ns)
+{
+    uint64_t tick = clock_ns >> TICK_SHIFT;
+    return tick > UINT32_MAX ? UINT32_MAX : (uint32_t)tick;
 }
 
 static inline uint64_t packet_clock(const struct flow_table *t, uint64_t ts_ns)

@@ -208,7 +208,7 @@ enum fragment_fate fragments_see(struct fragments *f, struct flow_table *t, stru
 
 bool fragments_expire(struct fragments *f, uint64_t now_ns, bool all, struct fragment *released)
 {
-    uint32_t count = f->sets * FRAGMENT_WAYS;
+    uint32_t count = f->sets * FRAGMENT_WAYS, from = f->scan;
     uint64_t oldest = UINT64_MAX;
 
     if (!f->used || (!all && now_ns < f->oldest_ns + f->timeout_ns))
@@ -229,8 +229,8 @@ bool fragments_expire(struct fragments *f, uint64_t now_ns, bool all, struct fra
     }
     f->scan = 0;
     /* entries before the place where a broken-off scan went on were not looked at again: 0 is safe */
-    f->oldest_ns = oldest == UINT64_MAX ? 0 : oldest;
-    return false;
+    f->oldest_ns = from || oldest == UINT64_MAX ? 0 : oldest;
+    return all && from && fragments_expire(f, now_ns, true, released);
 }
 
 void fragments_held(const struct fragments *f, uint64_t *packets, uint64_t *octets)

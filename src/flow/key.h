@@ -3,9 +3,15 @@
  */
 #pragma once
 
+#include <endian.h>
 #include <string.h>
 
 #include "flow/entry.h"
+
+static inline struct flow_head *key_head(struct flow_probe *probe)
+{
+    return (struct flow_head *)(void *)probe->input.block[0];
+}
 
 static inline uint64_t key_scope(const struct flow_table *t, const struct packet *p)
 {
@@ -17,42 +23,61 @@ static inline uint64_t key_scope(const struct flow_table *t, const struct packet
     return scope;
 }
 
-/* Whether the sender is the upper side. */
-static inline int key_side(const struct packet *p, const uint8_t *src, const uint8_t *dst, size_t len)
+static inline uint32_t key_load32(const uint8_t *octets)
 {
-    int order;
-    if (len == 4) {
-        uint32_t s, d;
-        memcpy(&s, src, 4);
-        memcpy(&d, dst, 4);
-        s = __builtin_bswap32(s);
-        d = __builtin_bswap32(d);
-        order = (s > d) - (s < d);
-    } else {
-        order = memcmp(src, dst, len);
-    }
-    return order ? order > 0 : p->src_port > p->dst_port;
+    uint32_t value;
+    memcpy(&value, octets, sizeof(value));
+    return be32toh(value);
 }
 
-/* Fills input, blocks and side. */
+static inline uint64_t key_load64(const uint8_t *octets)
+{
+    uint64_t value;
+    memcpy(&value, octets, sizeof(value));
+    return be64toh(value);
+}
+
+/* Whether the sender is the upper side. Either is as likely: no branch. */
+static inline int key_side(const struct packet *p, const uint8_t *src, const uint8_t *dst, size_t len)
+{
+    uint64_t s, d;
+
+    if (len == 4) {
+        s = key_load32(src);
+        d = key_load32(dst);
+    } else {
+        uint64_t high_s = key_load64(src), high_d = key_load64(dst);
+        bool low = high_s == high_d;
+        s = low ? key_load64(src + 8) : high_s;
+        d = low ? key_load64(dst + 8) : high_d;
+    }
+    return (s > d) | ((s == d) & (p->src_port > p->dst_port));
+}
+
+/* Fills input, blocks and side. The side is a coin's toss from packet to packet: halves change places by rotation, since a branch
+ * would be mispredicted, and are not put together in memory, where a wide load would wait for the narrow stores. */
 static inline void key_build(const struct flow_table *t, const struct packet *p, bool orphan,
                              struct flow_probe *probe)
 {
-    struct flow_head head = {.proto = p->proto, .kind = orphan ? KIND_ORPHAN : 0};
+    struct flow_head *head = key_head(probe);
+    uint8_t kind = orphan ? KIND_ORPHAN : 0;
     size_t len = p->ip_version == 4 ? 4 : 16;
     const uint8_t *src = p->addresses, *dst = p->addresses + len;
     int side = key_side(p, src, dst, len);
 
-    head.port[side] = p->src_port;
-    head.port[!side] = p->dst_port;
+    uint32_t ports = (uint32_t)p->dst_port << 16 | p->src_port;
+    ports = ports << (16 & -side) | ports >> (16 & -side);
+    head->port[0] = (uint16_t)ports;
+    head->port[1] = (uint16_t)(ports >> 16);
+    head->proto = p->proto;
+    head->zero = 0;
     if (p->flags & PACKET_ICMP_ONE_WAY)
-        head.kind |= side ? KIND_ONE_WAY_DOWN : KIND_ONE_WAY_UP;
+        kind |= side ? KIND_ONE_WAY_DOWN : KIND_ONE_WAY_UP;
     probe->side = (uint8_t)side;
     if (len == 4) {
-        uint32_t address[2];
-        memcpy(&address[side], src, 4);
-        memcpy(&address[!side], dst, 4);
-        memcpy(&head.address, address, 8);
+        uint64_t both;
+        memcpy(&both, src, 8);
+        head->address = both << (32 & -side) | both >> (32 & -side);
         probe->blocks = 1;
         if (t->scoped) {
             uint64_t scope[2] = {key_scope(t, p), 0};
@@ -60,18 +85,13 @@ static inline void key_build(const struct flow_table *t, const struct packet *p,
             probe->blocks = 2;
         }
     } else {
-        head.kind |= KIND_IP6;
-        head.address = t->scoped ? key_scope(t, p) : 0;
+        kind |= KIND_IP6;
+        head->address = t->scoped ? key_scope(t, p) : 0;
         memcpy(probe->input.block[1 + side], src, 16);
         memcpy(probe->input.block[2 - side], dst, 16);
         probe->blocks = 3;
     }
-    memcpy(probe->input.block[0], &head, sizeof(head));
-}
-
-static inline struct flow_head *key_head(struct flow_probe *probe)
-{
-    return (struct flow_head *)(void *)probe->input.block[0];
+    head->kind = kind;
 }
 
 /* After hashing: an IPv6 head stands for its addresses by the hash's second half. */

@@ -1,9 +1,10 @@
+#include "flow/bucket.h"
 #include "flow/emit.h"
 #include "flow/fragment.h"
 #include "flow/track.h"
 
 #define PREFETCH_FLOWS 8
-#define OUT_SLACK 4 /* what one visit may add */
+#define OUT_SLACK 8 /* what one visit or one orphan may add */
 
 static bool out_full(const struct flow_out *out)
 {
@@ -39,7 +40,7 @@ static inline void visit(struct flow_table *t, uint32_t index, uint64_t now_ns, 
         if (h->kind != KIND_KEY)
             flow_arm(t, index);
     }
-    if ((now_ns >> TICK_SHIFT) >= h->last[0] && h->kind != KIND_KEY)
+    if (clock_tick(now_ns) >= h->last[0] && h->kind != KIND_KEY)
         flow_due(t, index, now_ns, 2u * t->pressure, out);
 }
 
@@ -55,6 +56,41 @@ static bool sweep_fragments(struct flow_table *t, uint64_t now_ns, bool all, str
     return false;
 }
 
+/* What the end of a flow touches: far ahead its cold lines, nearer the bucket they name. */
+static inline void prefetch_cold(const struct flow_table *t, uint32_t index)
+{
+    const char *cold = (const char *)&t->cold[index];
+
+    for (size_t line = 0; line < sizeof(struct flow_cold); line += CACHE_LINE)
+        __builtin_prefetch(cold + line, 1);
+}
+
+static inline void prefetch_bucket(const struct flow_table *t, uint32_t index)
+{
+    __builtin_prefetch(&t->bucket[bucket_first(t, t->cold[index].hash)], 1);
+}
+
+static inline bool is_due(const struct flow_hot *h, uint32_t tick)
+{
+    return !(h->packets[0] | h->packets[1]) && tick >= h->last[0] && h->kind != KIND_KEY;
+}
+
+/* Only what the visit will read: most flows are silent, their hot line says all. */
+static inline void prefetch_visit(const struct flow_table *t, uint32_t position, uint32_t tick)
+{
+    uint32_t far = position + PREFETCH_FLOWS, near = position + PREFETCH_FLOWS / 2;
+    const struct flow_hot *h = &t->hot[far];
+
+    if (h->packets[0] | h->packets[1]) {
+        __builtin_prefetch(&t->cold[far].total, 1);
+        __builtin_prefetch(&t->cold[far].base, 1);
+    } else if (is_due(h, tick)) {
+        prefetch_cold(t, far);
+    }
+    if (is_due(&t->hot[near], tick))
+        prefetch_bucket(t, near);
+}
+
 bool flow_sweep_step(struct flow_table *t, uint64_t now_ns, uint32_t max_flows, struct flow_out *out)
 {
     if (t->position == 0) {
@@ -62,11 +98,11 @@ bool flow_sweep_step(struct flow_table *t, uint64_t now_ns, uint32_t max_flows, 
             return false;
         turn_begin(t);
     }
+    uint32_t tick = clock_tick(now_ns);
     for (; max_flows && t->position < t->high_water; max_flows--, t->position++) {
         if (out_full(out))
             return false;
-        __builtin_prefetch(&t->cold[t->position + PREFETCH_FLOWS].total);
-        __builtin_prefetch(&t->cold[t->position + PREFETCH_FLOWS].base);
+        prefetch_visit(t, t->position, tick);
         visit(t, t->position, now_ns, out);
     }
     if (t->position < t->high_water)
@@ -88,6 +124,8 @@ bool flow_table_drain(struct flow_table *t, struct flow_out *out)
             return false;
         if (h->kind == KIND_KEY)
             continue;
+        prefetch_cold(t, t->position + PREFETCH_FLOWS);
+        prefetch_bucket(t, t->position + PREFETCH_FLOWS / 2);
         flow_fold(t, t->position, out);
         flow_finish(t, t->position, flow_is_closed(h) ? END_DETECTED : END_FORCED, out);
     }

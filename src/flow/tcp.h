@@ -43,7 +43,6 @@ static inline bool tcp_ordinary(struct flow_hot *h, int side, const struct packe
         return false;
     uint32_t end = p->tcp_seq + p->payload;
     int32_t ahead = (int32_t)(end - h->seq_next[side]);
-    if (ahead > 0)
-        h->seq_next[side] = end;
-    return ahead > 0 || !p->payload;
+    h->seq_next[side] = ahead > 0 ? end : h->seq_next[side];
+    return (ahead > 0) | !p->payload;
 }

@@ -257,7 +257,7 @@ static bool outlived(struct flow_table *t, uint32_t index, int side, const struc
     uint64_t newest = t->newest_ts > p->ts_ns ? t->newest_ts : p->ts_ns;
     uint64_t clock = packet_clock(t, newest);
 
-    if (!(h->packets[0] | h->packets[1]) && (clock >> TICK_SHIFT) >= h->last[0] &&
+    if (!(h->packets[0] | h->packets[1]) && clock_tick(clock) >= h->last[0] &&
         flow_due(t, index, clock, 0, out))
         return true;
     if (h->proto == PROTO_TCP && (p->tcp_flags & TCP_SYN) &&
@@ -395,6 +395,14 @@ static void pass_keys(struct flow_table *t, struct packet *packet, uint32_t coun
     }
 }
 
+/* The cold lines that a change of state writes. */
+static inline void prefetch_change(const struct flow_cold *c)
+{
+    __builtin_prefetch(&c->conn_start_ns, 1);
+    __builtin_prefetch(c->mac, 1);
+    __builtin_prefetch(c->first_flags, 1);
+}
+
 /* Second pass: candidates by tag, hot lines on their way. */
 static void pass_candidates(struct flow_table *t, const struct packet *packet, uint32_t count)
 {
@@ -406,18 +414,22 @@ static void pass_candidates(struct flow_table *t, const struct packet *packet, u
         const struct bucket *b = &t->bucket[bucket_first(t, hash)];
         uint32_t m = bucket_match(b, bucket_tag(hash));
         probe->index = m ? b->index[__builtin_ctz(m)] : 0;
-        if (probe->index) {
-            __builtin_prefetch(&t->hot[probe->index], 1);
-            if (probe->blocks == 3)
-                __builtin_prefetch(&t->key6[probe->index]);
-        }
+        probe->digest = duplicate_digest(probe, &packet[i]);
+        duplicate_prefetch(t->duplicates, probe->digest);
+        if (!probe->index)
+            continue;
+        __builtin_prefetch(&t->hot[probe->index], 1);
+        if (probe->blocks == 3)
+            __builtin_prefetch(&t->key6[probe->index]);
+        if (packet[i].tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST))
+            prefetch_change(&t->cold[probe->index]);
     }
 }
 
 static inline bool duplicate_step(struct flow_table *t, const struct flow_probe *probe,
                                   struct packet *p)
 {
-    if (__builtin_expect(!duplicate_seen(t->duplicates, probe, p), 1))
+    if (__builtin_expect(!duplicate_seen(t->duplicates, probe->digest, p), 1))
         return false;
     t->counters->note[NOTE_SPAN_DUPLICATES]++;
     if (t->dedup)
