@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Adds up test results: meson's testlog.json, pytest's JUnit files, and steps that failed as a whole.
 
-usage: tally.py [--step NAME=LOG]... [LABEL=FILE]...
+usage: tally.py [--step NAME=LOG | --ok NAME | LABEL=FILE]...
 
 Prints the output of what failed, then `N passed, N failed, N skipped`: cmocka cases and pytest tests one by one, other
-programs as one test each. A file that is missing or empty is a failure. Exit 0 if something passed and nothing failed."""
+programs and --ok as one test each. A file that is missing or empty is a failure, explained by the .log beside it. Exit 0 if something passed and nothing failed."""
 import json
 import re
 import sys
@@ -60,12 +60,18 @@ def read_results(label, path, failures):
     try:
         counts = (read_junit if path.suffix == ".xml" else read_meson)(label, path, failures)
     except (OSError, ValueError, KeyError, xml.ParseError) as error:
-        failures.append((f"{label}: no result", str(error)))
+        log = path.with_suffix(".log")
+        text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+        failures.append((f"{label}: no result", f"{text}\n{error}"))
         return Counter(failed=1)
     if not counts:
         failures.append((f"{label}: ran no test", str(path)))
         counts["failed"] = 1
     return counts
+
+
+def read_ok(_label, _path, _failures):
+    return Counter(passed=1)
 
 
 def read_step(label, path, failures):
@@ -77,11 +83,14 @@ def read_step(label, path, failures):
     return Counter(failed=1)
 
 
+OPTIONS = {"--step": read_step, "--ok": read_ok}
+
+
 def main(arguments):
     counts, failures, reader = Counter(), [], read_results
     for argument in arguments:
-        if argument == "--step":
-            reader = read_step
+        if argument in OPTIONS:
+            reader = OPTIONS[argument]
             continue
         label, _, path = argument.partition("=")
         counts += reader(label, Path(path), failures)

@@ -3,6 +3,9 @@
  */
 #pragma once
 
+#include <stddef.h>
+#include <stdint.h>
+
 enum cli_exit {
     CLI_OK = 0,
     CLI_FAILURE = 1, /* something failed while running */
@@ -12,6 +15,27 @@ enum cli_exit {
 /* Each gets argv from its own name on, and returns an enum cli_exit. */
 int cli_check(int argc, char **argv);
 int cli_read(int argc, char **argv);
+
+/*
+ * Records on their way to stdout, with the account of those that it did not take. After the first failed write
+ * nothing more is written.
+ */
+#define CLI_OUTPUT_BUFFER (256u << 10)
+
+struct cli_output {
+    uint64_t written, lost; /* records; one of which a write took only a part is lost */
+    uint64_t pending;       /* records in the buffer */
+    size_t used;
+    int error; /* errno of the failed write, 0 = none */
+    char buffer[CLI_OUTPUT_BUFFER];
+};
+
+/* Takes len octets, at most CLI_OUTPUT_BUFFER, which bring so many records. */
+void cli_output_add(struct cli_output *, const char *text, size_t len, uint32_t records);
+
+/* Writes what is left. Returns CLI_OK; or CLI_FAILURE after one line to stderr, when this or an
+ * earlier write failed (disk full, pipe closed). */
+int cli_output_finish(struct cli_output *);
 
 /* Hands everything printed so far to stdout. Returns CLI_OK; or CLI_FAILURE after one line to
  * stderr, when this or an earlier write failed (disk full, pipe closed). To be called once at the

@@ -17,7 +17,6 @@
 
 #define ORDER_IN_MEMORY (256u << 10)
 #define PROGRESS_NS 200000000
-#define OUTPUT_BUFFER (256u << 10)
 
 enum { OPTION_FORMAT, OPTION_FILTER, OPTION_NO_TIMEOUTS };
 
@@ -47,7 +46,7 @@ struct reader {
     struct capture_filter *filter;
     struct pipeline *pipeline;
     struct record_order *order;
-    uint64_t written;
+    struct cli_output output;
     int order_error;
     bool progress;
     struct timespec shown;
@@ -60,17 +59,14 @@ static void fail(struct reader *r, const char *text)
     r->exit_code = CLI_FAILURE;
 }
 
-/* In order, to stdout. A failed write is told at the end; the ledger counts records that were given out. */
+/* In order, to stdout. A failed write is told at the end. */
 static void write_record(void *context, const struct flow_record *record)
 {
     struct reader *r = context;
     char text[ENCODE_MAX];
 
-    if (!flow_record_is_notice(record))
-        r->written++;
-    size_t len = r->encoder->record(r->config, record, text);
-    if (len)
-        fwrite(text, 1, len, stdout);
+    size_t len = r->output.error ? 0 : r->encoder->record(r->config, record, text);
+    cli_output_add(&r->output, text, len, !flow_record_is_notice(record));
 }
 
 static void order_record(void *context, const struct flow_record *record)
@@ -85,13 +81,12 @@ static void order_record(void *context, const struct flow_record *record)
     }
 }
 
-static void write_edge(const struct reader *r, size_t (*edge)(const struct config *, char *))
+static void write_edge(struct reader *r, size_t (*edge)(const struct config *, char *))
 {
     char text[ENCODE_MAX];
     size_t len = edge ? edge(r->config, text) : 0;
 
-    if (len)
-        fwrite(text, 1, len, stdout);
+    cli_output_add(&r->output, text, len, 0);
 }
 
 static void show_progress(struct reader *r, const char *path, const struct capture *source)
@@ -120,11 +115,10 @@ static void clear_progress(const struct reader *r)
 static void read_source(struct reader *r, const char *path, struct capture *source)
 {
     enum capture_status status;
-    uint32_t bursts = 0;
 
     do {
         status = pipeline_step(r->pipeline, source);
-        if (r->progress && ++bursts % 256 == 0)
+        if (r->progress)
             show_progress(r, path, source);
     } while (status == CAPTURE_OK);
     clear_progress(r);
@@ -159,11 +153,12 @@ static void finish(struct reader *r)
     if (rc)
         fail(r, "temporary file: cannot be read back, records are missing");
     write_edge(r, r->encoder->tail);
-    int flushed = cli_flush_stdout();
+    int flushed = cli_output_finish(&r->output);
     if (flushed)
         r->exit_code = flushed;
     pipeline_ledger(r->pipeline, &ledger);
-    ledger.written = r->written;
+    ledger.written = r->output.written;
+    ledger.lost = r->output.lost;
     ledger_print(&ledger, stderr);
     if (!ledger_closed(&ledger))
         r->exit_code = CLI_FAILURE;
@@ -188,10 +183,12 @@ int cli_read(int argc, char **argv)
 {
     static struct cli_args args;
     char error[CAPTURE_ERROR_MAX];
-    struct reader r = {.config = &args.config, .progress = isatty(STDERR_FILENO)};
+    static struct reader r;
 
     if (!cli_parse(&command, argc, argv, &args))
         return args.exit_code;
+    r.config = &args.config;
+    r.progress = isatty(STDERR_FILENO);
     if (args.value[OPTION_NO_TIMEOUTS])
         args.config.flow.timeouts = false;
     const char *format = args.value[OPTION_FORMAT];
@@ -201,7 +198,6 @@ int cli_read(int argc, char **argv)
         fprintf(stderr, "weir read: %s\n", error);
         return CLI_USAGE;
     }
-    setvbuf(stdout, NULL, _IOFBF, OUTPUT_BUFFER);
     r.exit_code = start(&r);
     if (r.exit_code == CLI_OK) {
         for (int i = 0; i < args.operand_count; i++)

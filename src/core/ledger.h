@@ -12,10 +12,10 @@
 #include "weir/counters.h"
 
 struct ledger {
-    uint64_t received;  /* counted by the capture sources */
-    uint64_t filtered;  /* by their filters */
+    uint64_t received;  /* counted by the capture sources, before their filters */
     uint64_t delivered; /* counted where the bursts came in */
     uint64_t written;   /* records that left by the output */
+    uint64_t lost;      /* records that the output did not take */
     struct counters counters;
     struct flow_census census;
 };
@@ -24,7 +24,7 @@ enum ledger_line {
     LEDGER_RECEIVED,  /* received = delivered + filtered */
     LEDGER_DELIVERED, /* delivered = in flows + not IP + malformed + duplicates */
     LEDGER_FLOWS,     /* in flows = in records + live + held fragments */
-    LEDGER_RECORDS,   /* records made = written */
+    LEDGER_RECORDS,   /* records made = written + lost at the output */
     LEDGER_ENTRIES,   /* connections begun = ended + live */
     LEDGER_LINES
 };

@@ -20,7 +20,7 @@ struct order_key {
 };
 
 struct run {
-    FILE *file;
+    FILE *file;              /* NULL: of what is held */
     struct flow_record head; /* next to give */
 };
 
@@ -30,6 +30,7 @@ struct record_order {
     struct flow_record *record;
     struct order_key *key;
     uint32_t count, room, limit;
+    uint32_t given; /* of the held, by merge */
     struct run *run[RUNS_MAX];
     uint32_t run_count;
 };
@@ -81,6 +82,8 @@ void record_order_destroy(struct record_order *o)
 
 static void sort_held(struct record_order *o)
 {
+    if (!o->count)
+        return;
     for (uint32_t i = 0; i < o->count; i++)
         o->key[i] = key_of(&o->record[i], i);
     qsort(o->key, o->count, sizeof(*o->key), compare_keys);
@@ -172,8 +175,14 @@ int record_order_add(struct record_order *o, const struct flow_record *r)
 }
 
 /* Reads the next record of a run; false at its end. */
-static bool run_next(struct run *run)
+static bool run_next(struct record_order *o, struct run *run)
 {
+    if (!run->file) {
+        if (o->given == o->count)
+            return false;
+        run->head = o->record[o->key[o->given++].slot];
+        return true;
+    }
     return fread(&run->head, sizeof(run->head), 1, run->file) == 1;
 }
 
@@ -199,34 +208,30 @@ static void sift_down(struct run **heap, uint32_t n, uint32_t i)
     }
 }
 
-static int merge(struct record_order *o)
+int record_order_flush(struct record_order *o)
 {
-    struct run *heap[RUNS_MAX];
+    struct run held = {0}, *heap[RUNS_MAX + 1];
     uint32_t n = 0;
     int rc = 0;
 
+    sort_held(o);
+    o->given = 0;
+    if (run_next(o, &held))
+        heap[n++] = &held;
     for (uint32_t i = 0; i < o->run_count; i++)
-        if (run_next(o->run[i]))
+        if (run_next(o, o->run[i]))
             heap[n++] = o->run[i];
     for (uint32_t i = n; i-- > 0;)
         sift_down(heap, n, i);
     while (n) {
         o->sink(o->context, &heap[0]->head);
-        if (!run_next(heap[0]))
+        if (!run_next(o, heap[0]))
             heap[0] = heap[--n];
         sift_down(heap, n, 0);
     }
     for (uint32_t i = 0; i < o->run_count; i++)
         if (ferror(o->run[i]->file))
             rc = -EIO;
+    o->count = 0;
     return rc;
-}
-
-int record_order_flush(struct record_order *o)
-{
-    if (!o->run_count || (o->count && spill(o))) {
-        give_held(o);
-        return o->run_count ? merge(o) : 0;
-    }
-    return merge(o);
 }

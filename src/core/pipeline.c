@@ -10,7 +10,7 @@
 #include "weir/packet.h"
 
 #define LATE_NS 1000000000ULL
-#define REBASE_PACKETS 256 /* late ones in a row before the clock follows them */
+#define REBASE_PACKETS 16 /* late ones in a row before the clock follows them */
 #define SWEEP_ALL UINT32_MAX
 
 /*
@@ -23,7 +23,8 @@ struct packet_time {
     uint64_t newest_ts;
     int64_t offset_ns;
     uint64_t turn_end_ns;
-    uint64_t late_run;
+    uint64_t late_run;      /* late packets in a row */
+    uint64_t late_first_ts; /* of the first of them */
 };
 
 struct pipeline {
@@ -33,7 +34,8 @@ struct pipeline {
     uint64_t turn_ns;
     struct counters counters;
     struct flow_table *table;
-    uint64_t received, filtered, delivered;
+    const struct capture *source; /* of the burst before */
+    uint64_t received, delivered;
     struct burst burst;
     struct flow_out out;
 };
@@ -103,6 +105,9 @@ static void rebase(struct pipeline *p, uint64_t ts_ns)
 {
     struct packet_time *time = &p->time;
 
+    /* the late ones took their time, too */
+    if (ts_ns > time->late_first_ts)
+        time->now_ns += ts_ns - time->late_first_ts;
     sweep_turn(p);
     time->offset_ns = (int64_t)(time->now_ns - ts_ns);
     time->newest_ts = ts_ns;
@@ -126,7 +131,8 @@ static void time_follow(struct packet_time *time, uint64_t ts_ns)
     } else if (time->newest_ts - ts_ns <= LATE_NS) {
         time->late_run = 0;
     } else {
-        time->late_run++;
+        if (!time->late_run++)
+            time->late_first_ts = ts_ns;
     }
 }
 
@@ -142,9 +148,12 @@ static void count_range(struct pipeline *p, uint32_t from, uint32_t to)
     }
 }
 
-/* A rebase costs a turn: it must have been paid for by as many late packets as a turn has to visit, roughly. */
-static bool time_jumped(const struct pipeline *p)
+/* A rebase costs a turn: it must have been paid for by as many late packets as a turn has to visit, roughly; save for
+ * the one at the beginning of a source. */
+static bool time_jumped(const struct pipeline *p, bool new_source)
 {
+    if (new_source)
+        return p->time.late_run > 0;
     return p->time.late_run >= REBASE_PACKETS &&
            p->time.late_run >= (p->counters.note[NOTE_FLOWS_CREATED] -
                                 p->counters.note[NOTE_FLOWS_ENDED]) / 8;
@@ -155,7 +164,9 @@ enum capture_status pipeline_step(struct pipeline *p, struct capture *source)
     p->burst.count = 0;
     enum capture_status status = capture_receive(source, &p->burst);
     uint32_t from = 0;
+    bool new_source = source != p->source;
 
+    p->source = source;
     p->delivered += p->burst.count;
     decode_burst(&p->decode, &p->burst, &p->counters);
     for (uint32_t i = 0; i < p->burst.count; i++) {
@@ -168,7 +179,7 @@ enum capture_status pipeline_step(struct pipeline *p, struct capture *source)
         } else {
             time_follow(&p->time, ts);
         }
-        if (time_jumped(p)) {
+        if (time_jumped(p, new_source && i == 0)) {
             count_range(p, from, i);
             from = i;
             rebase(p, ts);
@@ -183,8 +194,8 @@ void pipeline_source_done(struct pipeline *p, const struct capture *source)
     struct capture_stats stats = {0};
 
     capture_stats(source, &stats);
+    p->source = NULL;
     p->received += stats.received;
-    p->filtered += stats.filtered;
     p->counters.fate_packets[FATE_FILTERED] += stats.filtered;
     p->counters.fate_octets[FATE_FILTERED] += stats.filtered_octets;
 }
@@ -199,7 +210,6 @@ void pipeline_drain(struct pipeline *p)
 void pipeline_ledger(const struct pipeline *p, struct ledger *ledger)
 {
     ledger->received = p->received;
-    ledger->filtered = p->filtered;
     ledger->delivered = p->delivered;
     ledger->counters = p->counters;
     flow_table_census(p->table, &ledger->census);

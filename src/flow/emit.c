@@ -127,7 +127,7 @@ static struct flow_delta *delta_begin(struct flow_table *t, uint32_t index, stru
     d->closed = 0;
     d->conn_state = (uint8_t)conn_state(h, c);
     d->conn_start_ns = c->conn_start_ns;
-    d->last_ns = max64(c->last_ns[0], c->last_ns[1]);
+    d->last_ns = max64(c->conn_start_ns, max64(c->last_ns[0], c->last_ns[1]));
     d->flow_id = c->flow_id;
     memset(d->packets, 0, sizeof(d->packets));
     memset(d->octets, 0, sizeof(d->octets));
@@ -143,6 +143,7 @@ void flow_fold(struct flow_table *t, uint32_t index, struct flow_out *out)
     struct flow_hot *h = &t->hot[index];
     struct flow_cold *c = &t->cold[index];
 
+    t->folded_ts = t->newest_ts;
     if (!(h->packets[0] | h->packets[1]))
         return;
     uint64_t before = flow_packets(&c->total);
@@ -266,7 +267,8 @@ static void put_side(const struct flow_hot *h, const struct flow_cold *c, int s,
     bool in_record = h->kind & (KIND_IN_RECORD << from);
 
     r->first_ns[s] = in_record ? c->first_ns[from] : 0;
-    r->last_ns[s] = in_record ? c->last_ns[from] : 0;
+    /* hot stamps are rounded down, first times are not */
+    r->last_ns[s] = in_record ? max64(c->last_ns[from], c->first_ns[from]) : 0;
     memcpy(r->mac[s], c->mac[from], 6);
     r->port[s] = h->port[from];
     r->ingress[s] = c->ingress[from];
@@ -276,6 +278,17 @@ static void put_side(const struct flow_hot *h, const struct flow_cold *c, int s,
     r->tos[s] = c->tos[from];
     r->ttl_min[s] = in_record ? c->ttl_min[from] : 255;
     r->ttl_max[s] = in_record ? c->ttl_max[from] : 0;
+}
+
+/* First packet of the open record. */
+static uint64_t record_start(const struct flow_hot *h, const struct flow_cold *c)
+{
+    uint64_t start = NEVER;
+
+    for (int s = 0; s < 2; s++)
+        if (h->kind & (KIND_IN_RECORD << s))
+            start = min64(start, c->first_ns[s]);
+    return start;
 }
 
 static void record_fill(struct flow_table *t, uint32_t index, struct flow_record *r)
@@ -292,15 +305,13 @@ static void record_fill(struct flow_table *t, uint32_t index, struct flow_record
     put_counts(&r->delta, &c->total, &c->base, first);
     put_counts(&r->total, &c->total, NULL, first);
     if (record_open(h)) {
-        r->start_ns = min64(r->first_ns[0] ? r->first_ns[0] : NEVER,
-                            r->first_ns[1] ? r->first_ns[1] : NEVER);
-        if (r->start_ns == NEVER)
-            r->start_ns = 0;
+        r->start_ns = record_start(h, c);
         r->end_ns = max64(r->last_ns[0], r->last_ns[1]);
+        c->end_ns = max64(c->end_ns, r->end_ns);
         r->record_no = ++c->record_no;
     } else {
         r->start_ns = c->conn_start_ns;
-        r->end_ns = max64(c->last_ns[0], c->last_ns[1]);
+        r->end_ns = c->end_ns;
         r->record_no = c->record_no;
     }
 }
@@ -326,6 +337,12 @@ static void record_emit(struct flow_table *t, uint32_t index, enum flow_end_reas
     t->made_records++;
     t->made_packets += r->delta.packets[0] + r->delta.packets[1];
     t->made_octets += r->delta.octets[0] + r->delta.octets[1];
+}
+
+void flow_split(struct flow_table *t, uint32_t index, struct flow_out *out)
+{
+    flow_fold(t, index, out);
+    record_emit(t, index, END_ACTIVE, true, out);
 }
 
 /* Its record is out, it is only kept for its identity: first to go when room is needed. */

@@ -22,6 +22,9 @@ void flow_arm(struct flow_table *, uint32_t index);
  * entry is free. The hot counts must be 0. */
 bool flow_due(struct flow_table *, uint32_t index, uint64_t now_ns, unsigned shift, struct flow_out *);
 
+/* Ends the open record; the connection goes on. */
+void flow_split(struct flow_table *, uint32_t index, struct flow_out *);
+
 /* Ends the connection, whatever its deadlines: one record or notice, and the entry is free. */
 void flow_finish(struct flow_table *, uint32_t index, enum flow_end_reason, struct flow_out *);
 

@@ -112,7 +112,7 @@ static_assert(sizeof(struct flow_hot) == CACHE_LINE, "one line");
 struct flow_cold {
     /* A: folded by the sweep */
     struct flow_counts total;
-    uint64_t last_ns[2]; /* packet time, of the connection */
+    uint64_t last_ns[2]; /* packet time, of the open record */
     /* B */
     struct flow_counts base; /* total when the open record began */
     uint64_t arrival_ns;     /* clock of the last packet */
@@ -145,6 +145,7 @@ struct flow_cold {
     uint32_t last_syn[2], last_fin[2], last_rst[2];
     uint32_t retransmitted[2], zero_windows[2];
     uint32_t loss_epoch;
+    uint64_t end_ns; /* last packet of the records that are out */
 } __attribute__((aligned(CACHE_LINE)));
 static_assert(sizeof(struct flow_cold) == 5 * CACHE_LINE, "five lines");
 
@@ -199,12 +200,12 @@ struct flow_table {
     bool dedup, deltas, notices, scoped;
     uint8_t pressure;  /* lifetimes are shortened by 2 * pressure bits */
     bool repricing;    /* this turn re-reads every deadline, pressure has changed */
+    bool draining;     /* position is the drain's */
     uint32_t position; /* of the sweep */
     uint32_t loss_epoch;
     int64_t clock_offset;
     uint64_t newest_ts;     /* packet time */
-    uint64_t turn_ts;       /* newest_ts when the turn before began */
-    uint64_t this_turn_ts;  /* newest_ts when this turn began */
+    uint64_t folded_ts;     /* newest_ts when a flow was last folded: hot stamps know of later packets only */
     uint64_t next_flow_id;
     uint64_t made_records, made_packets, made_octets, made_notices;
 

@@ -211,8 +211,10 @@ bool fragments_expire(struct fragments *f, uint64_t now_ns, bool all, struct fra
     uint32_t count = f->sets * FRAGMENT_WAYS, from = f->scan;
     uint64_t oldest = UINT64_MAX;
 
-    if (!f->used || (!all && now_ns < f->oldest_ns + f->timeout_ns))
+    if (!f->used || (!all && now_ns < f->oldest_ns + f->timeout_ns)) {
+        f->scan = 0;
         return false;
+    }
     for (; f->scan < count; f->scan++) {
         struct fragment *e = &f->entry[f->scan];
         if (e->state == FRAGMENT_FREE)

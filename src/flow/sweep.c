@@ -108,7 +108,7 @@ bool flow_sweep_step(struct flow_table *t, uint64_t now_ns, uint32_t max_flows, 
     if (t->position < t->high_water)
         return false;
     t->position = 0;
-    t->this_turn_ts = t->newest_ts;
+    t->folded_ts = t->newest_ts;
     return true;
 }
 
@@ -116,8 +116,9 @@ bool flow_table_drain(struct flow_table *t, struct flow_out *out)
 {
     if (!sweep_fragments(t, 0, true, out))
         return false;
-    if (t->position == 0)
-        t->position = 1;
+    if (!t->draining)
+        t->position = 1; /* whatever turn the sweep was in */
+    t->draining = true;
     for (; t->position < t->high_water; t->position++) {
         struct flow_hot *h = &t->hot[t->position];
         if (out_full(out))
@@ -129,6 +130,7 @@ bool flow_table_drain(struct flow_table *t, struct flow_out *out)
         flow_fold(t, t->position, out);
         flow_finish(t, t->position, flow_is_closed(h) ? END_DETECTED : END_FORCED, out);
     }
+    t->draining = false;
     t->position = 0;
     return true;
 }

@@ -122,7 +122,7 @@ void flow_table_clock_offset(struct flow_table *t, int64_t offset_ns)
 {
     t->clock_offset = offset_ns;
     t->newest_ts = 0;
-    t->this_turn_ts = 0;
+    t->folded_ts = 0;
 }
 
 void flow_table_note_loss(struct flow_table *t)

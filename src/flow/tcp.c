@@ -123,7 +123,8 @@ void flow_direction(struct flow_hot *h, struct flow_cold *c, int initiator,
         unsigned char letter = (unsigned char)c->history[i];
         c->history[i] = (char)(islower(letter) ? toupper(letter) : tolower(letter));
     }
-    history_add(h, c, initiator, '^');
+    if (h->proto == PROTO_TCP || h->proto == PROTO_UDP)
+        history_add(h, c, initiator, '^');
 }
 
 /* A letter the first time, and again when what it marks stands elsewhere in the sequence space. */

@@ -9,6 +9,9 @@
 #include "flow/key.h"
 #include "flow/tcp.h"
 
+/* Packets of a burst that a pass takes at a time. Of 1 M flows a packet took 84, 77, 76, 72, 85, 92 ns in chunks of 4, 5, 6, 8, 16, 64
+ * with IPv4, and 90, 88, 89, 108, 119, 120 ns with IPv6. */
+#define CHUNK 6u
 #define PROMOTE_PACKETS 4 /* of one side within a turn, while the table is nearly full */
 
 static bool crowded(const struct flow_table *t)
@@ -120,6 +123,12 @@ static uint32_t create(struct flow_table *t, struct flow_probe *probe, const str
     return index;
 }
 
+/* A reply to a group answers no question of the group's. */
+static bool to_group(const struct packet *p)
+{
+    return p->ip_version == 4 ? (p->addresses[4] & 0xf0) == 0xe0 : p->addresses[16] == 0xff;
+}
+
 static void connection_side_begin(struct flow_hot *h, struct flow_cold *c, int side,
                                   const struct packet *p)
 {
@@ -131,7 +140,7 @@ static void connection_side_begin(struct flow_hot *h, struct flow_cold *c, int s
         memcpy(c->mac[side], p->macs + 6, 6);
     if (p->macs && !c->side_seen[!side])
         memcpy(c->mac[!side], p->macs, 6);
-    if (p->hint != HINT_NONE)
+    if (p->hint == HINT_REQUEST || (p->hint == HINT_REPLY && !to_group(p)))
         flow_direction(h, c, p->hint == HINT_REQUEST ? side : !side, BASIS_REQUEST);
     if (h->proto == PROTO_UDP && !(h->kind & KIND_ORPHAN))
         history_add(h, c, side, 'D');
@@ -152,6 +161,7 @@ static void record_side_begin(struct flow_table *t, uint32_t index, int side, co
         c->arrival_ns = packet_clock(t, newest);
     h->kind |= (uint8_t)(KIND_IN_RECORD << side);
     c->first_ns[side] = p->ts_ns;
+    c->last_ns[side] = 0;
     if (p->ts_ns < c->conn_start_ns)
         c->conn_start_ns = p->ts_ns;
     h->ttl[side] = c->ttl_min[side] = c->ttl_max[side] = p->ttl;
@@ -190,16 +200,55 @@ static void earlier(struct flow_cold *c, int side, uint64_t ts_ns)
         c->conn_start_ns = ts_ns;
 }
 
-static void count_late(struct flow_table *t, uint32_t index, int side, const struct packet *p,
-                       struct flow_out *out)
+/* Whether the open record, with a packet of this time in it, would outlast the active timeout. */
+static bool late_splits(const struct flow_table *t, uint32_t index, uint64_t ts_ns)
+{
+    const struct flow_cold *c = &t->cold[index];
+
+    if (!t->config.timeouts)
+        return false;
+    for (int s = 0; s < 2; s++)
+        if (c->total.packets[s] > c->base.packets[s] && c->last_ns[s] > ts_ns &&
+            c->last_ns[s] - ts_ns > t->config.active_ns)
+            return true;
+    return false;
+}
+
+/* A late packet may need a record of its own: decided before it changes anything in the open one. */
+static void make_way(struct flow_table *t, uint32_t index, uint64_t ts_ns, struct flow_out *out)
+{
+    flow_fold(t, index, out);
+    if (late_splits(t, index, ts_ns))
+        flow_split(t, index, out);
+}
+
+static inline bool is_late(const struct flow_table *t, const struct packet *p)
+{
+    return t->newest_ts > p->ts_ns && t->newest_ts - p->ts_ns > LATE_NS;
+}
+
+/* Late packets, and those whose octets the hot counts might not hold. */
+static void count_apart(struct flow_table *t, uint32_t index, int side, const struct packet *p,
+                        struct flow_out *out)
 {
     struct flow_addition one = {.packets = 1,
                                 .octets = p->octets,
                                 .payload = p->payload,
                                 .first_ts = p->ts_ns,
                                 .last_ts = p->ts_ns};
-    t->counters->note[NOTE_LATE_PACKETS]++;
+    if (is_late(t, p))
+        t->counters->note[NOTE_LATE_PACKETS]++;
     flow_add(t, index, side, &one, out);
+}
+
+static void promote(struct flow_table *t, uint32_t index)
+{
+    struct flow_cold *c = &t->cold[index];
+
+    if (c->rank == RANK_MANY)
+        return;
+    c->rank = RANK_MANY;
+    bucket_promote(t, c->hash, index, RANK_MANY);
 }
 
 static inline void count(struct flow_table *t, uint32_t index, int side, const struct packet *p,
@@ -208,9 +257,10 @@ static inline void count(struct flow_table *t, uint32_t index, int side, const s
     struct flow_hot *h = &t->hot[index];
     uint32_t stamp = (uint32_t)(p->ts_ns >> STAMP_SHIFT);
 
-    if (__builtin_expect(p->ts_ns < t->this_turn_ts, 0))
+    if (__builtin_expect(p->ts_ns < t->folded_ts, 0))
         earlier(&t->cold[index], side, p->ts_ns);
-    if (h->packets[side] && (int32_t)(stamp - h->last[side]) < 0)
+    /* one branch that is hardly ever taken, where the first packet since a fold would be a toss */
+    if ((h->packets[side] != 0) & ((int32_t)(stamp - h->last[side]) < 0))
         earlier(&t->cold[index], side, p->ts_ns);
     else
         h->last[side] = stamp;
@@ -219,10 +269,8 @@ static inline void count(struct flow_table *t, uint32_t index, int side, const s
     h->payload[side] += p->payload;
     if (__builtin_expect((h->octets[side] | h->payload[side]) >> 31, 0))
         flow_fold(t, index, out);
-    else if (__builtin_expect(h->packets[side] == PROMOTE_PACKETS && crowded(t), 0)) {
-        t->cold[index].rank = RANK_MANY;
-        bucket_promote(t, t->cold[index].hash, index, RANK_MANY);
-    }
+    else if (__builtin_expect(crowded(t), 0) && h->packets[side] == PROMOTE_PACKETS)
+        promote(t, index);
 }
 
 /* What a packet changes besides the counts. */
@@ -250,14 +298,14 @@ static inline void observe(struct flow_table *t, uint32_t index, int side, const
 }
 
 /* Whether what is known of the flow ended before this packet: then the packet needs a new entry. */
-static bool outlived(struct flow_table *t, uint32_t index, int side, const struct packet *p,
+static inline bool outlived(struct flow_table *t, uint32_t index, int side, const struct packet *p,
                      struct flow_out *out)
 {
     struct flow_hot *h = &t->hot[index];
     uint64_t newest = t->newest_ts > p->ts_ns ? t->newest_ts : p->ts_ns;
     uint64_t clock = packet_clock(t, newest);
 
-    if (!(h->packets[0] | h->packets[1]) && clock_tick(clock) >= h->last[0] &&
+    if (((h->packets[0] | h->packets[1]) == 0) & (clock_tick(clock) >= h->last[0]) &&
         flow_due(t, index, clock, 0, out))
         return true;
     if (h->proto == PROTO_TCP && (p->tcp_flags & TCP_SYN) &&
@@ -278,6 +326,8 @@ static inline uint32_t flow_of(struct flow_table *t, struct flow_probe *probe,
         index = find(t, probe, p);
     if (!index || outlived(t, index, probe->side, p, out))
         index = create(t, probe, p, out);
+    if (__builtin_expect(is_late(t, p), 0))
+        make_way(t, index, p->ts_ns, out);
     if (!(t->hot[index].kind & (KIND_IN_RECORD << probe->side)))
         record_side_begin(t, index, probe->side, p);
     return index;
@@ -291,11 +341,11 @@ static uint32_t update(struct flow_table *t, struct flow_probe *probe, const str
 
     if (p->ts_ns >= t->newest_ts)
         t->newest_ts = p->ts_ns;
-    if (__builtin_expect(t->newest_ts - p->ts_ns > LATE_NS, 0))
-        count_late(t, index, side, p, out);
+    observe(t, index, side, p); /* first: counting may set a deadline, by the state */
+    if (__builtin_expect((t->newest_ts - p->ts_ns > LATE_NS) | (p->octets >> 31), 0))
+        count_apart(t, index, side, p, out);
     else
         count(t, index, side, p, out);
-    observe(t, index, side, p);
     return index;
 }
 
@@ -362,21 +412,35 @@ static void track_fragment(struct flow_table *t, struct packet *p, struct flow_o
         flow_add(t, index, probe.side, &joined.held, out);
 }
 
+/* Packets of one pass. */
+struct span {
+    uint32_t from, to;
+};
+
+/* The chunk whose turn is `lag` chunks after that at `at`; empty before the first and behind the last packet. */
+static struct span chunk(uint32_t at, uint32_t lag, uint32_t count)
+{
+    if (at < lag * CHUNK || at - lag * CHUNK >= count)
+        return (struct span){0, 0};
+    uint32_t from = at - lag * CHUNK;
+    return (struct span){from, count - from < CHUNK ? count : from + CHUNK};
+}
+
 static bool goes_by_passes(const struct packet *p)
 {
     return p->fate == FATE_FLOW && !(p->flags & (PACKET_FRAGMENT_FIRST | PACKET_FRAGMENT_LATER));
 }
 
 /* First pass: keys, hashes, buckets on their way. */
-static void pass_keys(struct flow_table *t, struct packet *packet, uint32_t count)
+static void pass_keys(struct flow_table *t, const struct packet *packet, struct span span)
 {
-    const struct hash_input *input[PACKET_BURST_MAX];
-    uint8_t blocks[PACKET_BURST_MAX];
-    struct hash_value value[PACKET_BURST_MAX];
-    uint8_t which[PACKET_BURST_MAX];
+    const struct hash_input *input[CHUNK];
+    uint8_t blocks[CHUNK];
+    struct hash_value value[CHUNK];
+    uint8_t which[CHUNK];
     uint32_t n = 0;
 
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = span.from; i < span.to; i++) {
         if (!goes_by_passes(&packet[i]))
             continue;
         key_build(t, &packet[i], false, &t->probe[i]);
@@ -404,9 +468,9 @@ static inline void prefetch_change(const struct flow_cold *c)
 }
 
 /* Second pass: candidates by tag, hot lines on their way. */
-static void pass_candidates(struct flow_table *t, const struct packet *packet, uint32_t count)
+static void pass_candidates(struct flow_table *t, const struct packet *packet, struct span span)
 {
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = span.from; i < span.to; i++) {
         if (!goes_by_passes(&packet[i]))
             continue;
         struct flow_probe *probe = &t->probe[i];
@@ -437,12 +501,17 @@ static inline bool duplicate_step(struct flow_table *t, const struct flow_probe 
     return true;
 }
 
-void flow_table_burst(struct flow_table *t, struct packet *packet, uint32_t count,
-                      struct flow_out *out)
+static void duplicate_note(struct flow_table *t, uint32_t index)
 {
-    pass_keys(t, packet, count);
-    pass_candidates(t, packet, count);
-    for (uint32_t i = 0; i < count; i++) {
+    if (index)
+        t->cold[index].quality |= QUALITY_SPAN_DUPLICATES;
+}
+
+/* Third pass, one packet after the other: duplicates, flows, counts. */
+static void pass_update(struct flow_table *t, struct packet *packet, struct span span,
+                        struct flow_out *out)
+{
+    for (uint32_t i = span.from; i < span.to; i++) {
         struct packet *p = &packet[i];
         if (p->fate != FATE_FLOW)
             continue;
@@ -451,10 +520,24 @@ void flow_table_burst(struct flow_table *t, struct packet *packet, uint32_t coun
             continue;
         }
         bool duplicate = duplicate_step(t, &t->probe[i], p);
-        if (p->fate != FATE_FLOW)
+        if (p->fate != FATE_FLOW) {
+            duplicate_note(t, find(t, &t->probe[i], p));
             continue;
+        }
         uint32_t index = update(t, &t->probe[i], p, out);
         if (__builtin_expect(duplicate, 0))
-            t->cold[index].quality |= QUALITY_SPAN_DUPLICATES;
+            duplicate_note(t, index);
+    }
+}
+
+/* The passes take turns chunk by chunk, so that the lines which one has asked for arrive while the others compute: a
+ * processor waits for some 20 lines at a time. */
+void flow_table_burst(struct flow_table *t, struct packet *packet, uint32_t count,
+                      struct flow_out *out)
+{
+    for (uint32_t at = 0; at < count + 2 * CHUNK; at += CHUNK) {
+        pass_keys(t, packet, chunk(at, 0, count));
+        pass_candidates(t, packet, chunk(at, 1, count));
+        pass_update(t, packet, chunk(at, 2, count), out);
     }
 }

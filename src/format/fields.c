@@ -319,7 +319,7 @@ static const struct format_field fields[] = {
     {NULL, "icmp_code", FIELD_COUNT, IN_ALL, 0, write_icmp_code,
      "IE 32/139: code of the first packet"},
     {tunnel, "type", FIELD_ENUM, IN_ALL, 0, write_tunnel_type,
-     "innermost tunnel: gre, erspan, ipip, vxlan, geneve, gtpu"},
+     "innermost tunnel: gre, erspan, ipip, vxlan, geneve, gtp"},
     {tunnel, "id", FIELD_COUNT, IN_ALL, 0, write_tunnel_id,
      "its GRE key, session, VNI or TEID"},
     {tunnel, "src", FIELD_ADDRESS, IN_ALL, 0, write_tunnel_host,

@@ -113,7 +113,7 @@ const char *tunnel_name(uint8_t tunnel)
 {
     static const char *const names[TUNNEL_KIND_COUNT] = {
         [TUNNEL_GRE] = "gre",     [TUNNEL_ERSPAN] = "erspan", [TUNNEL_IPIP] = "ipip",
-        [TUNNEL_VXLAN] = "vxlan", [TUNNEL_GENEVE] = "geneve", [TUNNEL_GTPU] = "gtpu",
+        [TUNNEL_VXLAN] = "vxlan", [TUNNEL_GENEVE] = "geneve", [TUNNEL_GTPU] = "gtp",
     };
     return tunnel < TUNNEL_KIND_COUNT ? names[tunnel] : NULL;
 }

@@ -62,6 +62,16 @@ def test_missing_empty_and_broken_results_fail(tmp_path):
         assert tally(f"x={tmp_path / name}")[:2] == (1, "0 passed, 1 failed, 0 skipped")
 
 
+def test_a_suite_that_was_ended_shows_its_log(tmp_path):
+    (tmp_path / "x.log").write_text("test_slow waits")
+    code, line, output = tally(f"x={tmp_path / 'x.xml'}")
+    assert (code, line) == (1, "0 passed, 1 failed, 0 skipped") and "test_slow waits" in output
+
+
+def test_a_good_step_counts():
+    assert tally("--ok", "fuzz_x")[:2] == (0, "1 passed, 0 failed, 0 skipped")
+
+
 def test_a_failed_step_shows_its_log(tmp_path):
     log = tmp_path / "build.log"
     log.write_text("error: no semicolon\n")

@@ -25,6 +25,22 @@ def outcomes(tmp_path_factory):
     return corpus.run_all(tmp_path_factory.mktemp('corpus'))
 
 
+@pytest.fixture(scope='session')
+def oracle():
+    """The corpus's own small parser."""
+    spec = importlib.util.spec_from_file_location('oracle', corpus.ROOT / 'oracle.py')
+    module = importlib.util.module_from_spec(spec)
+    sys.modules['oracle'] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def packets_in(name, oracle):
+    """As the manifest counts them. It has 0 where its programs do not know the link type."""
+    told = int(MANIFEST[name]['packets'])
+    return told or sum(1 for _ in oracle.read_capture(corpus.ROOT / 'captures' / name))
+
+
 def test_lists_are_well_formed():
     for name, row in DIFFERENCES.items():
         assert name in MANIFEST and row['reason'] in REASONS and len(row['explanation']) > 20, name
@@ -33,7 +49,7 @@ def test_lists_are_well_formed():
 
 
 @pytest.mark.parametrize('name', MANIFEST)
-def test_read_to_the_end(outcomes, name):
+def test_read_to_the_end(outcomes, oracle, name):
     """No crash, ledger closed, every packet in it; a capture that libpcap refuses is named in one line."""
     got = outcomes[name]
     assert got.code in (0, 1), f'exit {got.code}\n{got.stderr}'
@@ -43,7 +59,7 @@ def test_read_to_the_end(outcomes, name):
         assert len([line for line in faults if name.split('/')[-1] in line]) == 1, got.stderr
     if DIFFERENCES.get(name, {}).get('reason') != 'libpcap':
         assert got.code == 0, got.stderr
-        assert got.packets == int(MANIFEST[name]['packets']), got.stderr
+        assert got.packets == packets_in(name, oracle), got.stderr
     told = sum(r['orig_pkts'] + r['resp_pkts'] for r in map(json.loads, got.json.splitlines()))
     assert told == got.ledger.count('in_flows'), got.stderr
 
@@ -93,32 +109,28 @@ def test_zeek(outcomes, name):
 
 
 def test_zeek_shares(outcomes):
-    """conn_state is Zeek's on 97 % of all TCP connections, history on 90 %; packets and octets on all."""
+    """conn_state is Zeek's on 97 % of all TCP connections that both tell apart in the same way, history on
+    90 %; packets and octets on all. Five-tuples that one of them splits have no counterpart to compare."""
     total, wrong = 0, collections.Counter()
     for name, path in corpus.zeek_logs().items():
-        theirs = corpus.conn_log(path.read_text())
-        total += sum(row['proto'] == 'tcp' for row in theirs)
-        wrong.update(column for column, _, tcp in zeek_faults(theirs, corpus.conn_log(outcomes[name].zeek)) if tcp)
-    share = {c: 1 - wrong[c] / total for c in ('conn_state', 'history')}
-    print(f'{total} TCP connections: ' + ', '.join(f'{c} {s:.1%}' for c, s in share.items()))
-    assert share['conn_state'] >= 0.97 and share['history'] >= 0.90, share
+        theirs, ours = corpus.conn_log(path.read_text()), corpus.conn_log(outcomes[name].zeek)
+        pairs = corpus.by_tuple(theirs), corpus.by_tuple(ours)
+        total += sum(len(rows) for key, rows in pairs[0].items()
+                     if key[0] == 'tcp' and len(rows) == len(pairs[1].get(key, ())))
+        wrong.update(column for column, _, tcp in zeek_faults(theirs, ours) if tcp)
+    share = {c: 1 - wrong[c] / total for c in COLUMNS[1:]}
+    print(f'{total} TCP connections, {wrong["connections"]} five-tuples split otherwise: ' +
+          ', '.join(f'{c} {s:.1%}' for c, s in share.items()))
+    assert total >= 80 and wrong['connections'] <= 6
+    assert share['counts'] == 1 and share['conn_state'] >= 0.97 and share['history'] >= 0.90, share
 
 
 # Direction, derived anew from the packets
 
 REQUESTS = {8, 13, 15, 17, 10, 128, 130, 133, 135, 139, 144}
+REPLIES = {0, 14, 16, 18, 9, 129, 131, 134, 136, 140, 145}
 NAME_PORTS = {53, 137, 5353, 5355}  # where a request bit speaks; the small parser below does not look for it
-SYN, ACK = 2, 16
-
-
-@pytest.fixture(scope='session')
-def oracle():
-    """The corpus's own small parser."""
-    spec = importlib.util.spec_from_file_location('oracle', corpus.ROOT / 'oracle.py')
-    module = importlib.util.module_from_spec(spec)
-    sys.modules['oracle'] = module
-    spec.loader.exec_module(module)
-    return module
+FIN, SYN, RST, ACK = 1, 2, 4, 16
 
 
 class Evidence:
@@ -129,10 +141,12 @@ class Evidence:
         self.syn, self.answered, self.request = [], [], []
 
     def add(self, sender, receiver, p):
-        if p.proto == 6 and p.flags & SYN:
+        if p.proto == 6 and p.flags & (SYN | FIN | RST) == SYN:
             (self.answered if p.flags & ACK else self.syn).append(receiver if p.flags & ACK else sender)
         if p.proto in (1, 58) and p.dport >> 8 in REQUESTS:
             self.request.append(sender)
+        if p.proto in (1, 58) and p.dport >> 8 in REPLIES:
+            self.request.append(receiver)
 
     def verdict(self):
         """(initiator, basis), or None where both sides claim it."""

@@ -50,10 +50,13 @@ def check(done, code=0, count=None):
     return done
 
 
+LEDGER_LINE = re.compile(r'ledger |  |packets: |records: ')
+
+
 def one_line(done, code, *words):
-    """Fails with this code and one line of error that names the thing."""
+    """Fails with this code and one line, the ledger apart, that names the thing."""
     assert done.returncode == code, done.stderr
-    lines = [line for line in done.stderr.splitlines() if re.match('weir( read)?: ', line)]
+    lines = [line for line in done.stderr.splitlines() if not LEDGER_LINE.match(line)]
     assert len(lines) == 1, done.stderr
     for word in words:
         assert word in lines[0], f'{word!r} is not in: {lines[0]}'
@@ -229,7 +232,7 @@ def test_filter_for_another_link_type(tmp_path):
 USAGE = {
     'no command': ([], None),
     'unknown command': (['raed'], 'raed'),
-    'no capture': (['read'], 'capture'),
+    'no capture': (['read'], 'CAPTURE'),
     'unknown option': (['read', '--fromat', 'json', 'x.pcap'], '--fromat'),
     'unknown short option': (['read', '-Z', 'x.pcap'], '-Z'),
     'unknown format': (['read', '-f', 'xml', 'x.pcap'], 'xml'),
@@ -251,7 +254,6 @@ def test_bad_usage(name, tmp_path):
     assert done.stdout == ''
     if word:
         one_line(done, 2, word)
-        assert len(done.stderr.splitlines()) == 1, done.stderr
 
 
 def test_config_file(tmp_path, capture):
@@ -291,10 +293,13 @@ def test_directory(tmp_path):
     one_line(read(tmp_path), 1, str(tmp_path))
 
 
-@pytest.mark.parametrize('content', (b'', b'not a capture at all, but text\n' * 10, b'\xd4\xc3\xb2\xa1\x02\0'))
-def test_no_capture(tmp_path, content):
+NO_CAPTURE = {'empty': b'', 'text': b'not a capture at all, but text\n' * 10, 'head cut': b'\xd4\xc3\xb2\xa1\x02\0'}
+
+
+@pytest.mark.parametrize('kind', NO_CAPTURE)
+def test_no_capture(tmp_path, kind):
     path = tmp_path / 'x.pcap'
-    path.write_bytes(content)
+    path.write_bytes(NO_CAPTURE[kind])
     done = one_line(read(path), 1, 'x.pcap')
     assert done.stdout == ''
 
@@ -344,20 +349,22 @@ def test_full_disk(tmp_path, face, count):
     path = many(tmp_path, count)
     with open('/dev/full', 'wb') as full:
         done = subprocess.run([binary(), 'read', '-f', face, path], stdout=full, stderr=subprocess.PIPE, text=True)
-    assert done.returncode == 1, done.stderr
-    assert len(re.findall('No space left on device', done.stderr)) == 1, done.stderr
+    one_line(done, 1, 'stdout', 'No space left on device')
+    assert 'packets: ' in done.stderr, 'no ledger: ' + done.stderr
+    assert not re.search(rf'written {count}\b', done.stderr), 'written, it says: ' + done.stderr
 
 
 def test_closed_pipe(tmp_path):
-    """`| head -1` is no fault worth a message, and no reason to go on."""
+    """`| head -1`: the line is there, the fault is named, and the ledger shown."""
     path = many(tmp_path)
     process = subprocess.Popen([binary(), 'read', '-f', 'json', path], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     line = process.stdout.readline()
     process.stdout.close()
     err = process.stderr.read().decode()
     assert json.loads(line)['proto'] == 'udp'
-    assert process.wait(timeout=20) in (0, 1, -13), err
-    assert 'Segmentation' not in err and 'Sanitizer' not in err
+    done = subprocess.CompletedProcess([], process.wait(timeout=20), line, err)
+    one_line(done, 1, 'stdout', 'Broken pipe')
+    assert 'packets: ' in done.stderr, 'no ledger: ' + done.stderr
 
 
 def test_closed_stdout(capture):
@@ -406,7 +413,7 @@ def test_progress_only_on_a_terminal(tmp_path):
     code, shown = on_terminal([binary(), 'read', '-f', 'json', str(slow)])
     writer.join()
     assert code == 0 and 'ledger closed' in shown, shown
-    assert '\r' in shown.replace('\r\n', '\n'), 'no progress on a terminal: ' + shown
+    assert re.search(r'\r[^\r\n]*\d+ packets', shown), f'no progress on a terminal: {shown!r}'
     done = run_weir('read', '-f', 'json', tmp_path / 'x.pcap')
     assert '\r' not in done.stderr and '\x1b' not in done.stderr
 

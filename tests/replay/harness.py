@@ -119,9 +119,12 @@ def write_pcapng(path, frames, links=(ETHERNET,), interface=lambda i: 0):
 
 
 def run_weir(*args, stdin=None, binary_output=False, timeout=60):
-    """Runs the program; never raises for its exit code."""
-    return subprocess.run([binary(), *map(str, args)], capture_output=True, input=stdin,
+    """Runs the program. Any exit code may be right, a sanitizer's report never is."""
+    done = subprocess.run([binary(), *map(str, args)], capture_output=True, input=stdin,
                           text=not binary_output, timeout=timeout)
+    err = done.stderr if isinstance(done.stderr, str) else done.stderr.decode(errors='replace')
+    assert not re.search('Sanitizer|runtime error:', err), err
+    return done
 
 
 class Ledger:

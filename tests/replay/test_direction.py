@@ -34,6 +34,15 @@ def test_syn_after_its_answer(weir):
     run.one(**flow(A, B, 'tcp', pkts=(2, 1), direction_basis='syn', orig_flags=0x12, resp_flags=0x12))
 
 
+def test_syn_ack_turns_the_flow(weir):
+    """A server that acknowledges before it answers seems to be the initiator until its SYN-ACK."""
+    t = Tcp()
+    t.c('S')
+    frames = [t.s('A', seq=500000), t.s('SA'), t.c('A'), t.c('PA', 10)]
+    weir.read(every(0, '0.1', frames)).one(
+        **flow(A, B, 'tcp', pkts=(2, 2), bytes=(10, 0), flags=(0x18, 0x12), direction_basis='syn_ack'))
+
+
 def test_first_packet(weir):
     """Neither SYN nor request: the sender of the first packet, whatever the ports."""
     t = Tcp()

@@ -12,7 +12,6 @@ from scapy.contrib.mpls import MPLS
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import ARP, GRE, LLC, SNAP, STP, Dot1AD, Dot1Q, Dot3, Ether
 from scapy.layers.ppp import PPP, PPPoE, PPPoED
-from scapy.layers.vxlan import VXLAN
 from scapy.packet import Raw
 
 from frames import A, A6, B, B6, MAC, OUTER, OUTER6, eth, fragments, ip, udp
@@ -115,6 +114,8 @@ LINKS = {
     'ppp-hdlc': (LINK_PPP, ppp(0xFF, 0x03, 0x00, 0x57)(INNER6), UDP6, {}, 'ppp:ipv6'),
     'ppp-compressed': (LINK_PPP, ppp(0x21)(INNER), UDP4, {}, 'ppp:ip'),
     'ppp-serial': (PPP_SERIAL, ppp(0xFF, 0x03, 0x00, 0x21)(INNER), UDP4, {}, 'ppp:ip'),
+    'ppp-serial-cisco': (PPP_SERIAL, chdlc(INNER, 0x800), UDP4, {}, 'chdlc:ip'),
+    'ppp-cisco': (LINK_PPP, chdlc(INNER, 0x800), UDP4, {}, 'chdlc:ip'),
     'ppp-mpls': (LINK_PPP, ppp(0xFF, 0x03, 0x02, 0x81)(labels(1) / bare(INNER)), UDP4, {}, 'ppp:mpls:ip'),
     'chdlc': (CHDLC, chdlc(INNER, 0x800), UDP4, {}, 'chdlc:ip'),
     'chdlc-ipv6': (CHDLC, chdlc(INNER6, 0x86DD), UDP6, {}, 'chdlc:ipv6'),
@@ -146,7 +147,8 @@ def to_port(port, payload, outer=OUTER, source=50000):
 
 
 def vxlan(packet, vni, outer=OUTER):
-    return to_port(4789, VXLAN(vni=vni) / INNER_ETH / packet, outer)
+    """RFC 7348 §5."""
+    return to_port(4789, Raw(struct.pack('>II', 0x08 << 24, vni << 8)) / INNER_ETH / packet, outer)
 
 
 def geneve(packet, vni, protocol=0x6558, options=b'', first=0):

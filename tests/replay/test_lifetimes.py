@@ -182,6 +182,19 @@ def test_time_runs_far_back(weir):
     assert run.ledger.count('late_packets') + run.ledger.count('clock_rebased') > 0, run.stderr
 
 
+def test_clock_follows_a_capture_of_an_earlier_time(weir):
+    """Ten minutes of one host, then ten earlier ones of another: both are cut into records in the same way."""
+    other = ('10.1.1.9', 7)
+    late = every(10_000, 1, [eth(udp()) for _ in range(600)])
+    early = every(1000, 1, [eth(udp(other, B)) for _ in range(600)])
+    run = weir.read(late + early)
+    run.noted('clock_rebased', 1)
+    for host in (A[0], other[0]):
+        mine = [r for r in run.records if r['id.orig_h'] == host]
+        assert len(mine) >= 9 and all(r['duration'] <= 60 for r in mine), run.dump(mine)
+        assert len({r['flow_id'] for r in mine}) == 1, run.dump(mine)
+
+
 def test_time_leaps_forward_and_back(weir):
     """One packet of the far future does not spoil what comes after it."""
     frames = [at(0, eth(udp())), at(10_000_000, eth(udp()))] + every(1, 1, [eth(udp(B, A)) for _ in range(5)])

@@ -257,13 +257,14 @@ ECHO, ANSWER = icmp(A[0], B[0], 8), icmp(B[0], A[0], 0)
 def test_icmp_request_and_reply_are_one_flow(weir):
     weir.read(every(0, 1, [eth(icmp(A[0], B[0], 8)), eth(icmp(B[0], A[0], 0))] * 3)).one(
         **flow((A[0], 8), (B[0], 0), 'icmp', pkts=(3, 3), ip_bytes=(132, 132), bytes=(48, 48), icmp_type=8,
-               icmp_code=0, conn_state='OTH', orig_flags=Absent, direction_basis='request'))
+               icmp_code=0, conn_state='OTH', history=Absent, orig_flags=Absent, direction_basis='request'))
 
 
 def test_icmp_reply_seen_first(weir):
     """The request bit, not the order, tells who asked."""
     weir.read(every(0, 1, [eth(ANSWER), eth(ECHO)])).one(
-        **flow((A[0], 8), (B[0], 0), 'icmp', pkts=(1, 1), icmp_type=0, icmp_code=0, direction_basis='request'))
+        **flow((A[0], 8), (B[0], 0), 'icmp', pkts=(1, 1), icmp_type=0, icmp_code=0, direction_basis='request',
+               history=Absent))
 
 
 def test_icmp_pings_of_both_hosts_are_two_flows(weir):

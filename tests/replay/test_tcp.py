@@ -2,15 +2,15 @@
 connection ends, and what looks like an end but is none."""
 import pytest
 
-from frames import A, B, Tcp
+from frames import A, A6, B, B6, Tcp
 from harness import Has, Lacks, at, every, flow
 
 STEP = '0.1'
 
 
-def packets(script):
+def packets(script, client=A, server=B):
     """'cS sSA cA cPA:100' -> packets of client (c) and server (s); ':n' is the payload."""
-    t = Tcp()
+    t = Tcp(client, server)
     out = []
     for word in script.split():
         flags, _, size = word[1:].partition(':')
@@ -49,6 +49,17 @@ STATES = {
 def test_state(weir, state, history):
     weir.read(every(0, STEP, packets(STATES[state, history]))).one(
         **flow(A, B, 'tcp', conn_state=state, history=history))
+
+
+def test_states_over_ipv6(weir):
+    """All of them at once, each on a port of its own."""
+    frames, want = [], []
+    for port, ((state, history), script) in enumerate(STATES.items(), 1000):
+        client = (A6[0], port)
+        frames += every(len(want), STEP, packets(script, client, B6))
+        want.append(flow(client, B6, 'tcp', conn_state=state, history=history,
+                         end_reason='end' if state in ENDED else 'forced', open=False))
+    weir.read(frames, '--no-timeouts').are(*want, any_order=True)
 
 
 ENDED = {'SF', 'REJ', 'RSTO', 'RSTR', 'RSTOS0', 'RSTRH'}
