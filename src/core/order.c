@@ -30,7 +30,7 @@ struct record_order {
     struct flow_record *record;
     struct order_key *key;
     uint32_t count, room, limit;
-    uint32_t given; /* of the held, by merge */
+    uint32_t given; /* of the held, while flushing */
     struct run *run[RUNS_MAX];
     uint32_t run_count;
 };

@@ -26,20 +26,19 @@ struct fixture {
 
 static inline struct flow_table_options fixture_options(void)
 {
-    return (struct flow_table_options){
-        .flow = {.idle_ns = 30 * SECOND,
-                 .active_ns = 60 * SECOND,
-                 .keep_ns = {[KEEP_OTHER] = 60 * SECOND,
-                             [KEEP_UDP] = 120 * SECOND,
-                             [KEEP_TCP_ESTABLISHED] = 3600 * SECOND,
-                             [KEEP_TCP_HALF_OPEN] = 15 * SECOND,
-                             [KEEP_TCP_CLOSED] = 2 * SECOND},
-                 .timeouts = true,
-                 .max_flows = 1000,
-                 .max_fragments = 64,
-                 .fragment_ns = 30 * SECOND},
-        .deltas = true,
-        .fixed_secret = true};
+    return (struct flow_table_options){.flow = {.idle_ns = 30 * SECOND,
+                                                .active_ns = 60 * SECOND,
+                                                .keep_ns = {[KEEP_OTHER] = 60 * SECOND,
+                                                            [KEEP_UDP] = 120 * SECOND,
+                                                            [KEEP_TCP_ESTABLISHED] = 3600 * SECOND,
+                                                            [KEEP_TCP_HALF_OPEN] = 15 * SECOND,
+                                                            [KEEP_TCP_CLOSED] = 2 * SECOND},
+                                                .timeouts = true,
+                                                .max_flows = 1000,
+                                                .max_fragments = 64,
+                                                .fragment_ns = 30 * SECOND},
+                                       .deltas = true,
+                                       .fixed_secret = true};
 }
 
 static inline struct fixture *fixture_open(const struct flow_table_options *options)

@@ -266,7 +266,8 @@ static void late_packets_count_and_move_the_start(void **state)
     fixture_close(f);
 }
 
-/* Packets that overtook each other by less than what makes them late, with and without a fold in between. */
+/* Packets that overtook each other by less than what makes them late, with and without a fold in
+ * between. */
 static void swapped_packets_have_the_right_start(void **state)
 {
     (void)state;

@@ -34,7 +34,8 @@ static void sizes_itself_by_memory(void **state)
     fixture_close(f);
 }
 
-/* So many flows on one hash: each is itself, as long as there is a place; then the least one goes. */
+/* So many flows on one hash: each is itself, as long as there is a place; then the least one goes.
+ */
 static void collisions(uint32_t flows)
 {
     struct flow_table_options options = fixture_options();
@@ -78,7 +79,8 @@ static void equal_hashes_are_not_equal_flows(void **state)
     collisions(60);
 }
 
-/* IPv6: the hot line holds a hash for the addresses. With that equal too, the addresses must decide. */
+/* IPv6: the hot line holds a hash for the addresses. With that equal too, the addresses must
+ * decide. */
 static void equal_hashes_of_ipv6_are_not_equal_flows(void **state)
 {
     (void)state;
@@ -110,10 +112,12 @@ static void a_burst_sees_its_own_changes(void **state)
     (void)state;
     struct flow_table_options options = fixture_options();
     struct fixture *f = fixture_open(&options);
-    struct packet burst[6] = {
-        packet_tcp(0, 1, TCP_SYN, START_NS),           packet_udp(0, 1, START_NS),
-        packet_tcp(1, 1, TCP_RST | TCP_ACK, START_NS), packet_tcp(0, 1, TCP_SYN, START_NS + 1),
-        packet_udp(1, 1, START_NS + 2),                packet_tcp(1, 1, TCP_RST | TCP_ACK, START_NS + 3)};
+    struct packet burst[6] = {packet_tcp(0, 1, TCP_SYN, START_NS),
+                              packet_udp(0, 1, START_NS),
+                              packet_tcp(1, 1, TCP_RST | TCP_ACK, START_NS),
+                              packet_tcp(0, 1, TCP_SYN, START_NS + 1),
+                              packet_udp(1, 1, START_NS + 2),
+                              packet_tcp(1, 1, TCP_RST | TCP_ACK, START_NS + 3)};
 
     burst[3].tcp_seq = 99;
     f->table->hash_burst = hash_burst_constant;
@@ -277,7 +281,8 @@ static void packets_without_a_flow_are_left_alone(void **state)
     (void)state;
     struct flow_table_options options = fixture_options();
     struct fixture *f = fixture_open(&options);
-    struct packet burst[3] = {{.fate = FATE_NOT_IP_ARP}, packet_udp(0, 1, START_NS), {.fate = FATE_BAD_IP4_SHORT}};
+    struct packet burst[3] = {
+        {.fate = FATE_NOT_IP_ARP}, packet_udp(0, 1, START_NS), {.fate = FATE_BAD_IP4_SHORT}};
 
     fixture_burst(f, burst, 3);
     fixture_burst(f, burst, 0);

@@ -206,7 +206,8 @@ static void each_expires_at_its_time(void **state)
     fixture_close(f);
 }
 
-/* An expiry leaves the scan somewhere in the table: what comes then, before that place, must not be forgotten. */
+/* An expiry leaves the scan somewhere in the table: what comes then, before that place, must not be
+ * forgotten. */
 static void nothing_is_left_behind_by_drain(void **state)
 {
     (void)state;

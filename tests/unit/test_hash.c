@@ -117,7 +117,8 @@ static void every_bit_of_secret_and_key_counts(void **state)
     }
 }
 
-/* A linear hash has h(a) ^ h(b) ^ h(c) = h(a ^ b ^ c), and differences that collide for one key do for all. */
+/* A linear hash has h(a) ^ h(b) ^ h(c) = h(a ^ b ^ c), and differences that collide for one key do
+ * for all. */
 static void neither_twin_is_linear(void **state)
 {
     (void)state;
@@ -133,8 +134,8 @@ static void neither_twin_is_linear(void **state)
             memcpy(b.block[1], &y, 4);
             memcpy(c.block[2], &i, 4);
             for (unsigned k = 0; k < sizeof(sum); k++)
-                (&sum.block[0][0])[k] = (&a.block[0][0])[k] ^ (&b.block[0][0])[k] ^
-                                        (&c.block[0][0])[k];
+                (&sum.block[0][0])[k] =
+                    (&a.block[0][0])[k] ^ (&b.block[0][0])[k] ^ (&c.block[0][0])[k];
             assert_true((one(twins[twin], &secret, &a, 3).place ^
                          one(twins[twin], &secret, &b, 3).place ^
                          one(twins[twin], &secret, &c, 3).place) !=

@@ -23,7 +23,8 @@ static struct flow_probe probe_of(const struct fixture *f, const struct packet *
 }
 
 /* Both directions: one key, opposite sides. */
-static void check_directions(const struct fixture *f, const struct packet *a, const struct packet *b)
+static void check_directions(const struct fixture *f, const struct packet *a,
+                             const struct packet *b)
 {
     struct flow_probe x = probe_of(f, a, false), y = probe_of(f, b, false);
     assert_memory_equal(&x.input, &y.input, sizeof(x.input));
@@ -129,7 +130,8 @@ static void one_way_icmp_is_told_apart_by_sender(void **state)
 {
     (void)state;
     struct fixture *f = open_scoped(false, false);
-    struct packet a = packet_make(there4, 4, PROTO_ICMP, 1), b = packet_make(back4, 4, PROTO_ICMP, 2);
+    struct packet a = packet_make(there4, 4, PROTO_ICMP, 1),
+                  b = packet_make(back4, 4, PROTO_ICMP, 2);
 
     a.src_port = b.src_port = 3;
     a.dst_port = b.dst_port = 3;

@@ -31,7 +31,8 @@ static struct ledger ledger_of(const struct fixture *f)
     return l;
 }
 
-/* Flows alive with folded and unfolded counts, ended ones, held fragments, and packets of every fate. */
+/* Flows alive with folded and unfolded counts, ended ones, held fragments, and packets of every
+ * fate. */
 static struct fixture *busy(void)
 {
     struct flow_table_options options = fixture_options();

@@ -100,8 +100,8 @@ static void gives_all_in_order(void **state)
     (void)state;
     const struct {
         uint32_t in_memory, count;
-    } runs[] = {{100, 0},  {100, 1},    {100, 100}, {100, 101},    {1, 200},
-                {2, 1000}, {10, 5000}, {7, 3584},   {1000, 50000}, {100000, 50000}};
+    } runs[] = {{100, 0},  {100, 1},   {100, 100}, {100, 101},    {1, 200},
+                {2, 1000}, {10, 5000}, {7, 3584},  {1000, 50000}, {100000, 50000}};
 
     for (unsigned i = 0; i < sizeof(runs) / sizeof(*runs); i++) {
         struct got g = got_init(runs[i].count + 1);

@@ -267,7 +267,8 @@ static void duplicates_are_left_out_when_asked_for(void **state)
     }
 }
 
-/* The second half begins an hour before the first: files in the wrong order, or a clock that was set. */
+/* The second half begins an hour before the first: files in the wrong order, or a clock that was
+ * set. */
 static void jump_back(bool files)
 {
     struct run run = run_init();

@@ -22,8 +22,8 @@ static uint32_t next_random(uint64_t *seed)
 #define STEP_NS (10 * MS)
 #define STEPS_PER_TURN (FLOW_TURN_NS / STEP_NS)
 
-/* The flow of this port fell silent at START_NS. Other flows talk with so many packets a step. Returns the
- * clock at which its record came out. */
+/* The flow of this port fell silent at START_NS. Other flows talk with so many packets a step.
+ * Returns the clock at which its record came out. */
 static uint64_t idle_exported_at(uint32_t flows, uint32_t packets_per_step)
 {
     struct fixture *f = open_sized(40000);
@@ -178,7 +178,8 @@ static void pressure_shortens_lives(void **state)
     assert_in_range(lifetime_at(1000), keep / 64, keep / 64 + SECOND);
 }
 
-/* Silent flows whose deadlines were set before the pressure: they are read anew, and again when it is gone. */
+/* Silent flows whose deadlines were set before the pressure: they are read anew, and again when it
+ * is gone. */
 static void deadlines_follow_the_pressure(void **state)
 {
     (void)state;
@@ -267,8 +268,9 @@ static void drain_in_the_middle_of_a_turn_is_complete(void **state)
 
 static struct packet random_packet(uint64_t *seed, uint64_t ts_ns, uint8_t (*address)[32])
 {
-    static const uint8_t flags[] = {TCP_SYN, TCP_SYN | TCP_ACK, TCP_ACK, TCP_ACK, TCP_ACK,
-                                    TCP_ACK | TCP_FIN, TCP_RST, TCP_RST | TCP_ACK, 0};
+    static const uint8_t flags[] = {TCP_SYN, TCP_SYN | TCP_ACK, TCP_ACK,
+                                    TCP_ACK, TCP_ACK,           TCP_ACK | TCP_FIN,
+                                    TCP_RST, TCP_RST | TCP_ACK, 0};
     uint32_t x = next_random(seed), y = next_random(seed);
     bool wide = x & 1;
     struct packet p = packet_make(*address, wide ? 6 : 4, x & 2 ? PROTO_TCP : PROTO_UDP, ts_ns);
@@ -342,12 +344,13 @@ static void check_books(struct fixture *f)
     flow_table_census(f->table, &census);
     assert_true(census.live_packets + census.held_packets + census.made_packets ==
                 f->counters.fate_packets[FATE_FLOW]);
-    assert_true(census.live_octets + census.held_octets + census.made_octets == f->delivered_octets);
+    assert_true(census.live_octets + census.held_octets + census.made_octets ==
+                f->delivered_octets);
     assert_int_equal(census.flows, f->table->live);
     assert_true(census.made_packets == fixture_record_packets(f));
     assert_true(census.made_octets == fixture_record_octets(f));
-    assert_int_equal(census.flows, f->counters.note[NOTE_FLOWS_CREATED] -
-                                       f->counters.note[NOTE_FLOWS_ENDED]);
+    assert_int_equal(census.flows,
+                     f->counters.note[NOTE_FLOWS_CREATED] - f->counters.note[NOTE_FLOWS_ENDED]);
 }
 
 /* Everything at once, in a table that is too small: nothing is lost, nothing is counted twice. */

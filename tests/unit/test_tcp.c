@@ -21,7 +21,11 @@ struct step {
     uint64_t after_ns;
 };
 
-#define HANDSHAKE {0, S, 1000, 0}, {1, S | A, 5000, 1001}, {0, A, 1001, 5001}
+#define HANDSHAKE                                                                                  \
+    {0, S, 1000, 0}, {1, S | A, 5000, 1001},                                                       \
+    {                                                                                              \
+        0, A, 1001, 5001                                                                           \
+    }
 
 static uint64_t play_on(struct fixture *f, const struct step *step, uint32_t count, uint64_t ts)
 {
@@ -240,10 +244,10 @@ static void data_after_a_reset_cancel_it(void **state)
 static void sequence_numbers_wrap(void **state)
 {
     (void)state;
-    struct fixture *f =
-        PLAY({0, S, 0xfffffff0, 0}, {1, S | A, 0xfffffffe, 0xfffffff1}, {0, A, 0xfffffff1, 0xffffffff},
-             {0, A, 0xfffffff1, 0xffffffff, 100}, {1, A, 0xffffffff, 0x55, 100},
-             {0, A, 0x55, 0x63, 10}, {1, F | A, 0x63, 0x5f}, {0, F | A, 0x5f, 0x64});
+    struct fixture *f = PLAY({0, S, 0xfffffff0, 0}, {1, S | A, 0xfffffffe, 0xfffffff1},
+                             {0, A, 0xfffffff1, 0xffffffff}, {0, A, 0xfffffff1, 0xffffffff, 100},
+                             {1, A, 0xffffffff, 0x55, 100}, {0, A, 0x55, 0x63, 10},
+                             {1, F | A, 0x63, 0x5f}, {0, F | A, 0x5f, 0x64});
     assert_int_equal(fixture_last(f)->conn_state, CONN_SF);
     assert_string_equal(fixture_last(f)->history, "ShADdfF");
     assert_int_equal(f->counters.note[NOTE_ACKED_UNSEEN], 0);
@@ -351,8 +355,8 @@ static void reused_ports_are_two_connections(void **state)
     (void)state;
     struct fixture *f =
         PLAY(HANDSHAKE, {0, F | A, 1001, 5001}, {1, F | A, 5001, 1002}, {0, A, 1002, 5002},
-             {0, S, 90000, 0, .after_ns = 900 * MS}, {1, S | A, 70000, 90001},
-             {0, A, 90001, 70001}, {1, R, 70001, 0}, {0, S, 500, 0}, {1, S | A, 600, 501});
+             {0, S, 90000, 0, .after_ns = 900 * MS}, {1, S | A, 70000, 90001}, {0, A, 90001, 70001},
+             {1, R, 70001, 0}, {0, S, 500, 0}, {1, S | A, 600, 501});
     assert_int_equal(f->records, 3);
     const struct flow_record *r = f->record;
     assert_int_equal(r[0].conn_state, CONN_SF);
@@ -393,8 +397,8 @@ static void late_acks_join_the_closed(void **state)
 static void ordinary_segments_take_the_short_way(void **state)
 {
     (void)state;
-    struct flow_hot h = hot_in(TCP_ESTABLISHED, TCP_ESTABLISHED,
-                               SEEN_SYN | SEEN_SEQ | SEEN_ACK | SEEN_DATA);
+    struct flow_hot h =
+        hot_in(TCP_ESTABLISHED, TCP_ESTABLISHED, SEEN_SYN | SEEN_SEQ | SEEN_ACK | SEEN_DATA);
     struct packet p = packet_tcp(0, 40000, A, START_NS);
 
     p.tcp_seq = 1001;
