@@ -51,7 +51,8 @@ static void keep_standard_files(void)
 int main(int argc, char **argv)
 {
     keep_standard_files();
-    signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of the write, told like any other */
+    signal(SIGPIPE, SIG_IGN); /* a closed pipe and a file that is too large are errors of */
+    signal(SIGXFSZ, SIG_IGN); /* the write, told like any other */
     if (argc < 2) {
         print_help(stderr);
         return CLI_USAGE;
