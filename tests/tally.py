@@ -4,7 +4,8 @@
 usage: tally.py [--step NAME=LOG | --ok NAME | LABEL=FILE]...
 
 Prints the output of what failed, then `N passed, N failed, N skipped`: cmocka cases and pytest tests one by one, other
-programs and --ok as one test each. A file that is missing or empty is a failure, explained by the .log beside it. Exit 0 if something passed and nothing failed."""
+programs and --ok as one test each. A file that is missing or empty is a failure, explained by the .log beside it.
+Exit 0 if something passed and nothing failed."""
 import json
 import re
 import sys

@@ -136,8 +136,9 @@ static struct flow_delta *delta_begin(struct flow_table *t, uint32_t index, stru
     return d;
 }
 
-/* The rank lies in a line that a fold does not touch otherwise. It can rise only where the count passes a threshold, or with
- * the first packets of a record, before which the flow may have been parked. */
+/* The rank lies in a line that a fold does not touch otherwise. It can rise only where the count
+ * passes a threshold, or with the first packets of a record, before which the flow may have been
+ * parked. */
 void flow_fold(struct flow_table *t, uint32_t index, struct flow_out *out)
 {
     struct flow_hot *h = &t->hot[index];

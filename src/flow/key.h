@@ -54,8 +54,9 @@ static inline int key_side(const struct packet *p, const uint8_t *src, const uin
     return (s > d) | ((s == d) & (p->src_port > p->dst_port));
 }
 
-/* Fills input, blocks and side. The side is a coin's toss from packet to packet: halves change places by rotation, since a branch
- * would be mispredicted, and are not put together in memory, where a wide load would wait for the narrow stores. */
+/* Fills input, blocks and side. The side is a coin's toss from packet to packet: halves change places
+ * by rotation, since a branch would be mispredicted, and are not put together in memory, where a
+ * wide load would wait for the narrow stores. */
 static inline void key_build(const struct flow_table *t, const struct packet *p, bool orphan,
                              struct flow_probe *probe)
 {

@@ -1,17 +1,17 @@
 /*
- * Time per packet of the engine (decode, flow table, its share of the sweep) beside the floor: the same burst loop
- * that only reads each frame's first line.
+ * Time per packet of the engine (decode, flow table, its share of the sweep) beside the floor: the
+ * same burst loop that only reads each frame's first line.
  *
  *   engine [--flows N] [--family 4|6] [--mix known|new] [--passes N] [--cpu N] [--fill PERCENT]
  *          [--deltas] [--phases] [--quick]
  *
- * A pass goes over 16384 frames in buffers of 2 KB. Frames are written and flushed from the cache outside the
- * measured time; floor and engine take turns pass by pass over the same frames, and the figures are medians over
- * the passes. Packet time runs such that ten packets per flow go by in a turn of the sweep, and the measured
- * passes hold at least three turns. A JSON line per case; exit 1 when the ledger is open or the table does not
- * hold what it should.
+ * A pass goes over 16384 frames in buffers of 2 KB. Frames are written and flushed from the cache
+ * outside the measured time; floor and engine take turns pass by pass over the same frames, and the
+ * figures are medians over the passes. Packet time runs such that ten packets per flow go by in a
+ * turn of the sweep, and the measured passes hold at least three turns. A JSON line per case; exit
+ * 1 when the ledger is open or the table does not hold what it should.
  *
- *   --fill    percent of the table that the known mix takes (default 50); the new mix fills its table
+ *   --fill    percent of the table that the known mix takes (default 50); new fills its table
  *   --deltas  the sweep fills deltas too, as it does when hosts are counted
  *   --phases  read the clock three times a burst more, and print the phases
  *   --quick   one turn at least instead of three
@@ -70,8 +70,8 @@ struct bench {
     struct pool *pool;
     uint64_t packets; /* sent so far */
     uint64_t turns;
-    uint64_t sweep_debt; /* packets not yet paid for by the sweep */
-    uint64_t step;       /* packet time, << STEP_SHIFT */
+    uint64_t sweep_debt;           /* packets not yet paid for by the sweep */
+    uint64_t step;                 /* packet time, << STEP_SHIFT */
     uint64_t pass_ns[TIMED_COUNT]; /* of the pass at hand */
     uint64_t sink;
     struct burst burst;
@@ -256,14 +256,16 @@ static bool verify(const struct bench *b)
 
 static void print_result(const struct bench *b, const double ns[], uint64_t passes, uint64_t turns)
 {
-    printf("{\"family\":%u,\"mix\":\"%s\",\"flows\":%" PRIu64 ",\"floor_ns\":%.1f,\"engine_ns\":%.1f,"
+    printf("{\"family\":%u,\"mix\":\"%s\",\"flows\":%" PRIu64
+           ",\"floor_ns\":%.1f,\"engine_ns\":%.1f,"
            "\"ratio\":%.2f",
            b->traffic.family, b->traffic.fresh ? "new" : "known", b->traffic.flows, ns[TIMED_FLOOR],
            ns[TIMED_ENGINE], ns[TIMED_ENGINE] / ns[TIMED_FLOOR]);
     if (b->arguments->phases)
         printf(",\"decode_ns\":%.1f,\"flow_ns\":%.1f,\"sweep_ns\":%.1f", ns[TIMED_DECODE],
                ns[TIMED_FLOW], ns[TIMED_SWEEP]);
-    printf(",\"turns\":%" PRIu64 ",\"packets\":%" PRIu64 ",\"frame_len\":%u,\"evicted\":%" PRIu64 "}\n",
+    printf(",\"turns\":%" PRIu64 ",\"packets\":%" PRIu64 ",\"frame_len\":%u,\"evicted\":%" PRIu64
+           "}\n",
            turns, passes * POOL_BUFFERS, traffic_frame_len(&b->traffic),
            b->counters.note[NOTE_FLOWS_EVICTED]);
     fflush(stdout);
@@ -364,7 +366,8 @@ static int run_all(const struct arguments *a, struct pool *pool)
     return rc;
 }
 
-/* So that the scheduler does not carry it from cache to cache; without the right to, it runs unpinned. */
+/* So that the scheduler does not carry it from cache to cache; without the right to, it runs
+ * unpinned. */
 static void pin(int cpu)
 {
     cpu_set_t set;
@@ -391,11 +394,11 @@ static bool number(const char *name, const char *text, uint64_t low, uint64_t hi
 }
 
 static const struct option options[] = {
-    {"flows", required_argument, NULL, 'n'},  {"family", required_argument, NULL, 'f'},
-    {"mix", required_argument, NULL, 'm'},    {"passes", required_argument, NULL, 'p'},
-    {"cpu", required_argument, NULL, 'c'},    {"fill", required_argument, NULL, 'l'},
-    {"deltas", no_argument, NULL, 'd'},       {"phases", no_argument, NULL, 'P'},
-    {"quick", no_argument, NULL, 'q'},        {0},
+    {"flows", required_argument, NULL, 'n'}, {"family", required_argument, NULL, 'f'},
+    {"mix", required_argument, NULL, 'm'},   {"passes", required_argument, NULL, 'p'},
+    {"cpu", required_argument, NULL, 'c'},   {"fill", required_argument, NULL, 'l'},
+    {"deltas", no_argument, NULL, 'd'},      {"phases", no_argument, NULL, 'P'},
+    {"quick", no_argument, NULL, 'q'},       {0},
 };
 
 static bool take_option(struct arguments *a, int letter, const char *name)

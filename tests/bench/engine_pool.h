@@ -1,6 +1,7 @@
 /*
- * Buffers as a port's memory pool has them: 2 KB each, in huge pages where there are some, handed out in an order
- * that no prefetcher of the processor guesses. Flushed, they are as a frame is that a port has just written to memory.
+ * Buffers as a port's memory pool has them: 2 KB each, in huge pages where there are some, handed
+ * out in an order that no prefetcher of the processor guesses. Flushed, they are as a frame is that
+ * a port has just written to memory.
  */
 #pragma once
 

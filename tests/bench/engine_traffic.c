@@ -39,7 +39,8 @@ static uint64_t mix(uint64_t x)
     return x ^ x >> 31;
 }
 
-/* A permutation of 0 .. flows - 1: a Feistel network over the next even power of two, walked until inside. */
+/* A permutation of 0 .. flows - 1: a Feistel network over the next even power of two, walked until
+ * inside. */
 static uint64_t permute(const struct traffic *traffic, uint64_t round, uint64_t i)
 {
     unsigned half = 1;
@@ -50,7 +51,8 @@ static uint64_t permute(const struct traffic *traffic, uint64_t round, uint64_t 
     do {
         uint64_t left = i >> half, right = i & mask;
         for (uint64_t k = 0; k < 3; k++) {
-            uint64_t next = left ^ (mix(right + (traffic->seed + round * 3 + k) * 0x9e3779b97f4a7c15U) & mask);
+            uint64_t next =
+                left ^ (mix(right + (traffic->seed + round * 3 + k) * 0x9e3779b97f4a7c15U) & mask);
             left = right;
             right = next;
         }
@@ -168,6 +170,7 @@ void traffic_write(const struct traffic *traffic, uint64_t n, uint8_t *frame)
     uint64_t random = mix(s.connection + traffic->seed);
     memcpy(frame, ethernet, sizeof(ethernet));
     put16(frame + 12, traffic->family == 4 ? ETYPE_IP4 : ETYPE_IP6);
-    uint8_t *l4 = traffic->family == 4 ? write_ip4(ip, &s, l4_len, random) : write_ip6(ip, &s, l4_len, random);
+    uint8_t *l4 = traffic->family == 4 ? write_ip4(ip, &s, l4_len, random)
+                                       : write_ip6(ip, &s, l4_len, random);
     write_l4(l4, &s, l4_len, random);
 }

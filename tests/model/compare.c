@@ -52,7 +52,7 @@ void comparison_destroy(struct comparison *c)
 bool comparison_open(struct comparison *c, const struct flow_table_options *options)
 {
     c->options = *options;
-    c->exact = options->flow.max_flows > 16;
+    c->exact = options->flow.max_flows != TABLE_FULL;
     c->in_packets = c->in_octets = 0;
     memset(&c->counters, 0, sizeof(c->counters));
     int rc = flow_table_create(options, &c->counters, &c->table);

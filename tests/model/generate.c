@@ -20,7 +20,7 @@ struct generator {
     uint32_t slow;            /* percent of steps that are longer than a turn */
     uint16_t checksum;
     uint8_t version, hosts, ports;
-    bool tcp_only, late, tagged, plausible, fragments;
+    bool tcp_only, late, tagged, plausible, fragments, crowded;
 };
 
 /* splitmix64 (Steele, Lea, Flood 2014). */
@@ -45,7 +45,7 @@ static bool percent(struct generator *g, unsigned n)
 
 #define PICK(g, array) ((array)[below((g), sizeof(array) / sizeof((array)[0]))])
 
-void generate_options(uint64_t seed, bool limited, struct flow_table_options *options)
+void generate_options(uint64_t seed, enum table_room room, struct flow_table_options *options)
 {
     struct generator g = {.random = seed ^ 0x6f7074696f6e73ULL};
     static const uint64_t idle[] = {30 * SECOND, 30 * SECOND, 15 * SECOND, 2 * SECOND, 500 * MS};
@@ -65,8 +65,8 @@ void generate_options(uint64_t seed, bool limited, struct flow_table_options *op
     for (int k = 0; k < KEEP_COUNT; k++)
         if (percent(&g, 20))
             options->flow.keep_ns[k] = PICK(&g, keep);
-    options->flow.timeouts = !percent(&g, 15);
-    options->flow.max_flows = limited ? 16 : 80;
+    options->flow.timeouts = room != TABLE_CROWDED && !percent(&g, 15);
+    options->flow.max_flows = room;
     options->flow.max_fragments = 16;
     options->flow.fragment_ns = 30 * SECOND;
     options->flow.vlan_in_key = percent(&g, 20);
@@ -150,7 +150,8 @@ static void endpoints(struct generator *g, struct step *s, unsigned *src, unsign
     p->ip_version = g->version ? g->version : percent(g, 50) ? 4 : 6;
     len = p->ip_version == 4 ? 4 : 16;
     *src = (unsigned)below(g, g->hosts);
-    *dst = percent(g, 97) ? (*src + 1 + (unsigned)below(g, g->hosts - 1)) % g->hosts : *src;
+    *dst = g->crowded || percent(g, 97) ? (*src + 1 + (unsigned)below(g, g->hosts - 1)) % g->hosts
+                                        : *src;
     put_address(p->ip_version, *src, s->addresses);
     put_address(p->ip_version, *dst, s->addresses + len);
 }
@@ -340,7 +341,7 @@ static void fill(struct generator *g, struct step *s)
         tags(g, s);
     if (g->fragments && percent(g, 50))
         fragment(g, p, src, dst);
-    else if (percent(g, 1))
+    else if (!g->crowded && percent(g, 1))
         truncate(p);
     if (percent(g, 1))
         p->flags |= PACKET_LENGTH_LIES;
@@ -383,6 +384,16 @@ static void begin(struct generator *g)
             percent(g, 30) ? UINT32_MAX - (uint32_t)below(g, 3000) : (uint32_t)next(&g->random);
 }
 
+/* 24 keys in 28 places, that stay: buckets overflow, nothing has to go. */
+static void crowd(struct generator *g)
+{
+    g->crowded = g->tcp_only = true;
+    g->tagged = g->fragments = false;
+    g->version = 4;
+    g->hosts = HOSTS;
+    g->ports = 4;
+}
+
 void generate_sequence(uint64_t seed, const struct flow_table_options *options,
                        struct sequence *sequence)
 {
@@ -394,9 +405,11 @@ void generate_sequence(uint64_t seed, const struct flow_table_options *options,
         SEQUENCE_PACKETS_MIN + (uint32_t)below(&g, SEQUENCE_PACKETS_MAX - SEQUENCE_PACKETS_MIN + 1);
     sequence->exact_times = percent(&g, 80);
     begin(&g);
-    sequence->fragments = g.fragments;
-    if (options->flow.max_flows == 16)
+    if (options->flow.max_flows == TABLE_FULL)
         g.ports = 200;
+    if (options->flow.max_flows == TABLE_CROWDED)
+        crowd(&g);
+    sequence->fragments = g.fragments;
     bursts = percent(&g, 50) ? 5 : 60;
     for (uint32_t i = 0; i < sequence->count; i++) {
         struct step *s = &sequence->step[i];

@@ -27,8 +27,11 @@ struct sequence {
     struct step step[SEQUENCE_PACKETS_MAX];
 };
 
-/* Options of a table; limited: room for 16 flows and 16 datagrams, so that it has to evict. */
-void generate_options(uint64_t seed, bool limited, struct flow_table_options *);
+/* Roomy: far more places than flows. Crowded: buckets overflow, nothing is evicted. Full: it has to
+ * evict. */
+enum table_room { TABLE_ROOMY = 80, TABLE_CROWDED = 28, TABLE_FULL = 16 };
+
+void generate_options(uint64_t seed, enum table_room, struct flow_table_options *);
 
 void generate_sequence(uint64_t seed, const struct flow_table_options *, struct sequence *);
 

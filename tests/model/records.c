@@ -12,11 +12,12 @@
 #define FIELDS(X)                                                                                  \
     X(delta)                                                                                       \
     X(total)                                                                                       \
-    X(record_no) X(rtt_us) X(tunnel_id) X(mpls_top) X(address) X(outer_address) X(mac) X(port)     \
-        X(ingress) X(vlan) X(quality) X(ip_version) X(proto) X(end_reason) X(open)                 \
-            X(direction_basis) X(conn_state) X(flags) X(flags_total) X(first_flags) X(tos)         \
-                X(ttl_min) X(ttl_max) X(icmp_type) X(icmp_code) X(tunnel) X(outer_version)         \
-                    X(has_icmp) X(missed) X(history)
+    X(record_no)                                                                                   \
+    X(rtt_us)                                                                                      \
+    X(tunnel_id) X(mpls_top) X(address) X(outer_address) X(mac) X(port) X(ingress) X(vlan)         \
+        X(quality) X(ip_version) X(proto) X(end_reason) X(open) X(direction_basis) X(conn_state)   \
+            X(flags) X(flags_total) X(first_flags) X(tos) X(ttl_min) X(ttl_max) X(icmp_type)       \
+                X(icmp_code) X(tunnel) X(outer_version) X(has_icmp) X(missed) X(history)
 
 #define TIMES(X)                                                                                   \
     X(conn_start_ns) X(start_ns) X(end_ns) X(first_ns[0]) X(first_ns[1]) X(last_ns[0]) X(last_ns[1])
@@ -116,7 +117,7 @@ const char *record_fault(const struct flow_record *r)
         return "the record starts before its connection";
     if (r->end_reason < END_IDLE || r->end_reason > END_RESOURCES)
         return "no end reason";
-    if (r->open != (r->end_reason == END_ACTIVE || (r->end_reason == END_IDLE && r->open)))
+    if (r->open ? r->end_reason > END_ACTIVE : r->end_reason == END_ACTIVE)
         return "open does not fit the end reason";
     return NULL;
 }

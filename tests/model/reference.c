@@ -100,6 +100,12 @@ static uint16_t quality_of(const struct reference *r, const struct reference_con
     return quality;
 }
 
+/* Rounding down does not put the last packet before the first. */
+static uint64_t last_of(const struct reference_side *side)
+{
+    return max64(side->last_ns, side->first_ns);
+}
+
 static void put_side(const struct reference_connection *c, int from, int s, struct flow_record *r)
 {
     const struct reference_side *side = &c->side[from];
@@ -111,7 +117,7 @@ static void put_side(const struct reference_connection *c, int from, int s, stru
     r->total.octets[s] = side->octets;
     r->total.payload[s] = side->payload;
     r->first_ns[s] = side->in_record ? side->first_ns : 0;
-    r->last_ns[s] = side->in_record ? side->last_ns : 0;
+    r->last_ns[s] = side->in_record ? last_of(side) : 0;
     memcpy(r->address[s], c->key.address[from], 16);
     memcpy(r->outer_address[s], c->outer[from], 16);
     memcpy(r->mac[s], side->mac, 6);
@@ -156,7 +162,7 @@ static void put_times(const struct reference_connection *c, struct flow_record *
         if (!c->side[s].in_record)
             continue;
         r->start_ns = min64(r->start_ns, c->side[s].first_ns);
-        r->end_ns = max64(r->end_ns, c->side[s].last_ns);
+        r->end_ns = max64(r->end_ns, last_of(&c->side[s]));
     }
 }
 
@@ -349,9 +355,9 @@ static void count_times(struct reference_connection *c, int side, uint64_t first
     struct reference_side *own = &c->side[side];
 
     own->first_ns = min64(own->first_ns, first_ns);
-    own->last_ns = max64(own->last_ns, max64(last_ns, own->first_ns));
+    own->last_ns = max64(own->last_ns, last_ns);
     c->start_ns = min64(c->start_ns, first_ns);
-    c->end_ns = max64(c->end_ns, own->last_ns);
+    c->end_ns = max64(c->end_ns, last_of(own));
 }
 
 static void count_sizes(struct reference_side *own, uint64_t packets, uint64_t octets,
