@@ -15,23 +15,25 @@ struct capture;
 enum capture_status {
     CAPTURE_OK,   /* the burst holds 0 or more packets, more may come */
     CAPTURE_END,  /* the source is exhausted; the burst may hold its last packets */
-    CAPTURE_ERROR /* the source failed; the burst may hold what came before; capture_error() says why */
+    CAPTURE_ERROR /* the source failed; the burst may hold what came before; capture_error() says
+                     why */
 };
 
 /* What a source knows of its own packets. */
 struct capture_stats {
-    uint64_t received; /* by the source, before its filter */
-    uint64_t filtered; /* left out by its filter */
-    uint64_t filtered_octets; /* their wire octets */
+    uint64_t received;                  /* by the source, before its filter */
+    uint64_t filtered;                  /* left out by its filter */
+    uint64_t filtered_octets;           /* their wire octets */
     uint64_t octets_done, octets_total; /* progress through a file; 0 = not known */
 };
 
 struct capture_ops {
-    /* Fills count, data, ts_ns, cap_len, wire_len, port, link of up to PACKET_BURST_MAX packets. Their data stay
-     * valid until the next call. */
+    /* Fills count, data, ts_ns, cap_len, wire_len, port, link of up to PACKET_BURST_MAX packets.
+     * Their data stay valid until the next call. */
     enum capture_status (*receive)(struct capture *, struct burst *);
     void (*stats)(const struct capture *, struct capture_stats *);
-    const char *(*error)(const struct capture *); /* after CAPTURE_ERROR: one line that names the source */
+    /* After CAPTURE_ERROR: one line that names the source. */
+    const char *(*error)(const struct capture *);
     void (*close)(struct capture *);
 };
 

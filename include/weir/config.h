@@ -1,7 +1,7 @@
 /*
- * The configuration: one nested struct per stage. config_load() (src/config/config.h) makes a generation; a loaded
- * generation is immutable. Keys, ranges and defaults stand in one table, src/config/keys.c; `weir check --keys`
- * prints it.
+ * The configuration: one nested struct per stage. config_load() (src/config/config.h) makes a
+ * generation; a loaded generation is immutable. Keys, ranges and defaults stand in one table,
+ * src/config/keys.c; `weir check --keys` prints it.
  */
 #pragma once
 
@@ -28,7 +28,7 @@ struct capture_config {
 
 /* How long a connection keeps its entry after its last packet. */
 enum flow_keep {
-    KEEP_OTHER,           /* protocols other than TCP and UDP */
+    KEEP_OTHER, /* protocols other than TCP and UDP */
     KEEP_UDP,
     KEEP_TCP_ESTABLISHED,
     KEEP_TCP_HALF_OPEN,
@@ -40,11 +40,11 @@ struct flow_config {
     uint64_t idle_ns;
     uint64_t active_ns;
     uint64_t keep_ns[KEEP_COUNT];
-    bool timeouts;       /* false: only TCP end, a new SYN and the end of the capture end a flow */
-    uint64_t max_flows;  /* 0 = by free memory */
+    bool timeouts;      /* false: only TCP end, a new SYN and the end of the capture end a flow */
+    uint64_t max_flows; /* 0 = by free memory */
     uint64_t max_fragments; /* datagrams whose fragments are tracked at once */
     uint64_t fragment_ns;   /* how long */
-    uint32_t decap;      /* mask of 1 << enum tunnel_kind */
+    uint32_t decap;         /* mask of 1 << enum tunnel_kind */
     bool vlan_in_key;
     bool tunnel_in_key;
 };

@@ -1,5 +1,6 @@
 /*
- * Every counter of the sensor, said once: enum, name, group, metric label and help come from these lists.
+ * Every counter of the sensor, said once: enum, name, group, metric label and help come from these
+ * lists.
  *
  * WEIR_FATES   what became of one delivered packet. Each packet has exactly one fate, so the fates
  *              of a worker add up to the packets delivered to it (the second line of the ledger).
@@ -54,14 +55,14 @@ enum weir_fate {
 #define X(symbol, group, label, help) FATE_##symbol,
     WEIR_FATES(X)
 #undef X
-    FATE_COUNT
+        FATE_COUNT
 };
 
 enum weir_note {
 #define X(symbol, group, label, help) NOTE_##symbol,
     WEIR_NOTES(X)
 #undef X
-    NOTE_COUNT
+        NOTE_COUNT
 };
 
 /* What one counter is called and means. */

@@ -1,8 +1,9 @@
 /*
  * What the flow stage hands on: one record when a record ends, one delta per flow and sweep turn.
  *
- * Side 0 is the initiator, side 1 the responder (RFC 5103: forward and reverse). Times are nanoseconds
- * since 1970. Octets are IP-layer octets (IE 1), payload octets those above the layer-4 header.
+ * Side 0 is the initiator, side 1 the responder (RFC 5103: forward and reverse). Times are
+ * nanoseconds since 1970. Octets are IP-layer octets (IE 1), payload octets those above the layer-4
+ * header.
  */
 #pragma once
 
@@ -30,7 +31,7 @@ enum direction_basis {
     BASIS_COUNT
 };
 
-/* X(SYMBOL, name, help): what a reader must know before trusting a record. Bit n is the n-th line. */
+/* X(SYMBOL, name, help): what to know before trusting a record. Bit n is the n-th line. */
 #define FLOW_QUALITY(X)                                                                            \
     X(MIDSTREAM, "midstream", "TCP connection was already running when first seen")                \
     X(ONE_SIDED, "one_sided", "TCP connection of which only one side was seen")                    \
@@ -49,7 +50,7 @@ enum flow_quality_index {
 #define X(symbol, name, help) QUALITY_INDEX_##symbol,
     FLOW_QUALITY(X)
 #undef X
-    QUALITY_COUNT
+        QUALITY_COUNT
 };
 enum flow_quality {
 #define X(symbol, name, help) QUALITY_##symbol = 1 << QUALITY_INDEX_##symbol,
@@ -84,9 +85,9 @@ struct flow_counts {
 
 /*
  * One record. Two kinds share it:
- *   delta.packets[0] + delta.packets[1] > 0   a flow record: counts of its own interval, and totals
- *   otherwise                                 a closing notice: the connection ended after its last record
- *                                             was out; only where flow_config.notices asks for it
+ *   with packets in delta   a flow record: counts of its own interval, and totals
+ *   without                 a closing notice: the connection ended after its last record was out;
+ *                           only where it was asked for
  */
 struct flow_record {
     struct flow_counts delta; /* this record */

@@ -1,9 +1,9 @@
 /*
  * One packet on its way from capture to the flow table, and the burst it travels in.
  *
- * capture fills the first part, decode the second (decode.h); flow only reads. Multi-byte numbers are in
- * host order; the addresses stay in the frame, in network order, source right before destination
- * (IPv4 octets 12..19, IPv6 octets 8..39: RFC 791 §3.1, RFC 8200 §3).
+ * capture fills the first part, decode the second (decode.h); flow only reads. Multi-byte numbers
+ * are in host order; the addresses stay in the frame, in network order, source right before
+ * destination (IPv4 octets 12..19, IPv6 octets 8..39: RFC 791 §3.1, RFC 8200 §3).
  */
 #pragma once
 
@@ -93,9 +93,10 @@ struct packet {
     uint8_t outer_version;          /* IP version of that tunnel's outer header */
     uint8_t tunnel_depth;
     uint32_t tunnel_id; /* VNI, TEID, key or session id; 0 where the kind has none */
-    uint32_t mpls_top;  /* top label stack entry as on the wire: label 20, exp 3, bos 1, ttl 8; 0 = none */
+    uint32_t mpls_top;  /* top label stack entry as on the wire: label 20, exp 3, bos 1, ttl 8; 0 =
+                           none */
     const uint8_t *outer_addresses; /* of that tunnel's outer header, NULL without tunnel */
-    const uint8_t *macs;            /* destination, source of the outermost Ethernet header, or NULL */
+    const uint8_t *macs; /* destination, source of the outermost Ethernet header, or NULL */
 };
 
 /* Packets that are handled together, pass by pass. */

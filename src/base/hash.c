@@ -78,10 +78,11 @@ int hash_has_aes(void)
 }
 
 /* Round keys of block b: the secret, told apart by block and round with odd constants. */
-__attribute__((target("aes,sse4.1"))) static inline __m128i round_key(__m128i k, int block, int round)
+__attribute__((target("aes,sse4.1"))) static inline __m128i round_key(__m128i k, int block,
+                                                                      int round)
 {
-    return _mm_add_epi64(k, _mm_set1_epi64x((long long)(0x9e3779b97f4a7c15ULL *
-                                                         (uint64_t)(block * 8 + round + 1))));
+    return _mm_add_epi64(
+        k, _mm_set1_epi64x((long long)(0x9e3779b97f4a7c15ULL * (uint64_t)(block * 8 + round + 1))));
 }
 
 __attribute__((target("aes,sse4.1"))) static inline __m128i absorb(__m128i k0, __m128i k1, int b,
@@ -94,10 +95,11 @@ __attribute__((target("aes,sse4.1"))) static inline __m128i absorb(__m128i k0, _
     return _mm_aesenc_si128(x, round_key(k0, b, 4));
 }
 
-__attribute__((target("aes,sse4.1"))) void
-hash_burst_aes(const struct hash_secret *secret, uint32_t count,
-               const struct hash_input *const input[], const uint8_t blocks[],
-               struct hash_value value[])
+__attribute__((target("aes,sse4.1"))) void hash_burst_aes(const struct hash_secret *secret,
+                                                          uint32_t count,
+                                                          const struct hash_input *const input[],
+                                                          const uint8_t blocks[],
+                                                          struct hash_value value[])
 {
     __m128i k0 = _mm_loadu_si128((const __m128i *)secret->octet);
     __m128i k1 = _mm_loadu_si128((const __m128i *)(secret->octet + 16));

@@ -1,10 +1,11 @@
 /*
- * Keyed hash of short keys, for tables that an attacker feeds. 128 bits come out: the low half places a key, the
- * high half stands for it where it is too long to be stored beside the counters.
+ * Keyed hash of short keys, for tables that an attacker feeds. 128 bits come out: the low half
+ * places a key, the high half stands for it where it is too long to be stored beside the counters.
  *
- * Two twins with the same promise and different values: AES rounds where the processor has them (each 16-octet
- * block goes through four rounds under its own keys, the blocks are combined by XOR, and two more rounds
- * finish), SipHash-1-3 elsewhere (Aumasson, Bernstein 2012). Neither is linear in the key.
+ * Two twins with the same promise and different values: AES rounds where the processor has them
+ * (each 16-octet block goes through four rounds under its own keys, the blocks are combined by XOR,
+ * and two more rounds finish), SipHash-1-3 elsewhere (Aumasson, Bernstein 2012). Neither is linear
+ * in the key.
  */
 #pragma once
 

@@ -1,5 +1,6 @@
 /*
- * IP addresses and prefixes as text and back. Addresses are network order; IPv4 uses the first 4 octets.
+ * IP addresses and prefixes as text and back. Addresses are network order; IPv4 uses the first 4
+ * octets.
  */
 #pragma once
 
@@ -11,10 +12,12 @@ struct ip_prefix;
 
 #define IP_TEXT_MAX 46 /* longest IPv6 text and its end */
 
-/* Writes the canonical text (RFC 5952) at out, which has room for IP_TEXT_MAX; returns its length. */
+/* Writes the canonical text (RFC 5952) at out, which has room for IP_TEXT_MAX; returns its length.
+ */
 size_t ip_format(uint8_t version, const uint8_t *address, char *out);
 
-/* "10.0.0.0/8", "fc00::/7", or an address alone. Returns 0, or -EINVAL and leaves *prefix untouched. */
+/* "10.0.0.0/8", "fc00::/7", or an address alone. Returns 0, or -EINVAL and leaves *prefix
+ * untouched. */
 int ip_prefix_parse(const char *text, struct ip_prefix *prefix);
 
 /* Writes "10.0.0.0/8" at out, which has room for IP_TEXT_MAX + 4; returns its length. */

@@ -17,8 +17,8 @@ int cli_check(int argc, char **argv);
 int cli_read(int argc, char **argv);
 
 /*
- * Records on their way to stdout, with the account of those that it did not take. After the first failed write
- * nothing more is written.
+ * Records on their way to stdout, with the account of those that it did not take. After the first
+ * failed write nothing more is written.
  */
 #define CLI_OUTPUT_BUFFER (256u << 10)
 

@@ -34,8 +34,8 @@ int64_t ledger_difference(const struct ledger *l, enum ledger_line line)
     case LEDGER_RECORDS:
         return (int64_t)(c->made_records - l->written - l->lost);
     default:
-        return (int64_t)(l->counters.note[NOTE_FLOWS_CREATED] -
-                         l->counters.note[NOTE_FLOWS_ENDED] - c->flows);
+        return (int64_t)(l->counters.note[NOTE_FLOWS_CREATED] - l->counters.note[NOTE_FLOWS_ENDED] -
+                         c->flows);
     }
 }
 
@@ -65,9 +65,9 @@ void ledger_print(const struct ledger *l, FILE *out)
         print_counter(out, &weir_note_info[i], l->counters.note[i]);
     fprintf(out,
             "records: made %" PRIu64 ", written %" PRIu64 ", lost at the output %" PRIu64
-            "; packets in them %" PRIu64
-            ", live %" PRIu64 ", held %" PRIu64 "\n",
-            c->made_records, l->written, l->lost, c->made_packets, c->live_packets, c->held_packets);
+            "; packets in them %" PRIu64 ", live %" PRIu64 ", held %" PRIu64 "\n",
+            c->made_records, l->written, l->lost, c->made_packets, c->live_packets,
+            c->held_packets);
     for (int i = 0; i < LEDGER_LINES; i++) {
         int64_t off = ledger_difference(l, (enum ledger_line)i);
         if (off)

@@ -1,6 +1,6 @@
 /*
- * The loss ledger: every packet and every record has exactly one fate. Each line is an equation whose sides were counted
- * in different places; it is closed when both sides agree.
+ * The loss ledger: every packet and every record has exactly one fate. Each line is an equation
+ * whose sides were counted in different places; it is closed when both sides agree.
  */
 #pragma once
 

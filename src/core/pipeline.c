@@ -14,9 +14,9 @@
 #define SWEEP_ALL UINT32_MAX
 
 /*
- * The clock of a capture: packet time plus an offset, never running backwards. A packet far behind is late; when all
- * packets are, the capture's time has jumped back (files in the wrong order, a clock that was set), and the offset moves so that
- * the clock goes on from where it was.
+ * The clock of a capture: packet time plus an offset, never running backwards. A packet far behind
+ * is late; when all packets are, the capture's time has jumped back (files in the wrong order, a
+ * clock that was set), and the offset moves so that the clock goes on from where it was.
  */
 struct packet_time {
     uint64_t now_ns;
@@ -148,15 +148,15 @@ static void count_range(struct pipeline *p, uint32_t from, uint32_t to)
     }
 }
 
-/* A rebase costs a turn: it must have been paid for by as many late packets as a turn has to visit, roughly; save for
- * the one at the beginning of a source. */
+/* A rebase costs a turn: it must have been paid for by as many late packets as a turn has to visit,
+ * roughly; save for the one at the beginning of a source. */
 static bool time_jumped(const struct pipeline *p, bool new_source)
 {
     if (new_source)
         return p->time.late_run > 0;
     return p->time.late_run >= REBASE_PACKETS &&
-           p->time.late_run >= (p->counters.note[NOTE_FLOWS_CREATED] -
-                                p->counters.note[NOTE_FLOWS_ENDED]) / 8;
+           p->time.late_run >=
+               (p->counters.note[NOTE_FLOWS_CREATED] - p->counters.note[NOTE_FLOWS_ENDED]) / 8;
 }
 
 enum capture_status pipeline_step(struct pipeline *p, struct capture *source)

@@ -1,5 +1,6 @@
 /*
- * The stages in their order, for captures that are read: capture, decode, flow, sweep, records. Packet time is the clock.
+ * The stages in their order, for captures that are read: capture, decode, flow, sweep, records.
+ * Packet time is the clock.
  */
 #pragma once
 

@@ -15,7 +15,8 @@
 #define CACHE_LINE 64
 
 /* How many packets ahead a frame is asked for. With 6, 8, 12, 16, 24 and 32, and every frame out of
- * the cache, a packet took 29, 28, 26, 27, 29, 34 ns with IPv4 and 31, 30, 32, 35, 37, 40 with IPv6. */
+ * the cache, a packet took 29, 28, 26, 27, 29, 34 ns with IPv4 and 31, 30, 32, 35, 37, 40 with
+ * IPv6. */
 #define PREFETCH_AHEAD 12
 
 /* PACKET_DEEP tells flow whether the last cache line of a packet is worth reading. */

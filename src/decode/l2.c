@@ -230,8 +230,8 @@ static enum l2_layer start_chdlc(struct l2 *l2, struct cursor *frame)
     return ethertype(l2, type);
 }
 
-/* On a PPP link the first octet tells PPP from Cisco HDLC, whose address is unicast 0x0f or multicast 0x8f
- * (RFC 1547 §4.3.1). */
+/* On a PPP link the first octet tells PPP from Cisco HDLC, whose address is unicast 0x0f or
+ * multicast 0x8f (RFC 1547 §4.3.1). */
 static enum l2_layer start_ppp(struct l2 *l2, struct cursor *frame)
 {
     const uint8_t *framing = cursor_peek(frame, 2);

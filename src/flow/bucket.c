@@ -18,7 +18,8 @@ static void place(struct bucket *b, int slot, uint16_t tag, uint32_t index, unsi
     bucket_set_rank(b, (unsigned)slot, rank);
 }
 
-/* A count that has reached its end stays there: the second bucket is then read for nothing, never missed. */
+/* A count that has reached its end stays there: the second bucket is then read for nothing, never
+ * missed. */
 static void overflow_add(struct bucket *b)
 {
     if (bucket_overflow(b) < OVERFLOW_MAX)

@@ -1,7 +1,7 @@
 /*
- * Where a key's flow is: buckets of ten, two per key. The second is looked at only when the first has sent someone
- * there. When both are full, an entry of the first moves to its own other bucket, so that nothing is evicted while
- * the table has room.
+ * Where a key's flow is: buckets of ten, two per key. The second is looked at only when the first
+ * has sent someone there. When both are full, an entry of the first moves to its own other bucket,
+ * so that nothing is evicted while the table has room.
  */
 #pragma once
 
@@ -46,7 +46,8 @@ static inline uint32_t bucket_match(const struct bucket *b, uint16_t tag)
 #ifdef __SSE2__
     __m128i want = _mm_set1_epi16((short)tag);
     __m128i low = _mm_cmpeq_epi16(_mm_loadu_si128((const __m128i *)(const void *)b->tag), want);
-    __m128i high = _mm_cmpeq_epi16(_mm_loadu_si128((const __m128i *)(const void *)(b->tag + 2)), want);
+    __m128i high =
+        _mm_cmpeq_epi16(_mm_loadu_si128((const __m128i *)(const void *)(b->tag + 2)), want);
     uint32_t bits = (uint32_t)_mm_movemask_epi8(_mm_packs_epi16(low, high));
     return (bits & 0xff) | ((bits >> 8 & 0xff) << 2);
 #else
@@ -81,6 +82,6 @@ void bucket_remove(struct flow_table *, uint32_t hash, uint32_t index);
 /* Ranks an entry anew. */
 void bucket_promote(struct flow_table *, uint32_t hash, uint32_t index, unsigned rank);
 
-/* The index that has to go for a new entry with this hash: out of its own two buckets, or near them when those hold
- * elephants only. 0 when there is none. */
+/* The index that has to go for a new entry with this hash: out of its own two buckets, or near them
+ * when those hold elephants only. 0 when there is none. */
 uint32_t bucket_victim(struct flow_table *, uint32_t hash, bool own_only);

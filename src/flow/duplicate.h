@@ -1,6 +1,7 @@
 /*
- * SPAN duplicates: a SPAN port of several VLANs or ports delivers one frame more than once, often changed in TTL, MAC
- * or VLAN only. A direct-mapped cache of digests over what does not change on the way tells the second copy within 10 ms.
+ * SPAN duplicates: a SPAN port of several VLANs or ports delivers one frame more than once, often
+ * changed in TTL, MAC or VLAN only. A direct-mapped cache of digests over what does not change on
+ * the way tells the second copy within 10 ms.
  */
 #pragma once
 
@@ -20,8 +21,8 @@ struct duplicates {
     struct duplicate slot[DUPLICATE_SLOTS];
 };
 
-/* A packet without identification, checksum and payload looks like the next one of its kind: no digest. Nor has a later
- * fragment, whose place in the datagram is not known here. */
+/* A packet without identification, checksum and payload looks like the next one of its kind: no
+ * digest. Nor has a later fragment, whose place in the datagram is not known here. */
 static inline uint64_t duplicate_digest(const struct flow_probe *probe, const struct packet *p)
 {
     if ((!p->fragment_id && !p->payload) || !(p->fragment_id | p->checksum) ||
@@ -29,7 +30,8 @@ static inline uint64_t duplicate_digest(const struct flow_probe *probe, const st
         return 0;
     uint64_t x = probe->hash.place + probe->side;
     x = (x ^ ((uint64_t)p->tcp_seq << 32 | p->tcp_ack)) * 0x9e3779b97f4a7c15ULL;
-    x = (x ^ x >> 29 ^ ((uint64_t)p->checksum << 48 | (uint64_t)p->fragment_id << 16 | p->payload)) *
+    x = (x ^ x >> 29 ^
+         ((uint64_t)p->checksum << 48 | (uint64_t)p->fragment_id << 16 | p->payload)) *
         0xbf58476d1ce4e5b9ULL;
     return x ^ x >> 32;
 }

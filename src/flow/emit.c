@@ -317,8 +317,8 @@ static void record_fill(struct flow_table *t, uint32_t index, struct flow_record
     }
 }
 
-static void record_emit(struct flow_table *t, uint32_t index, enum flow_end_reason reason, bool open,
-                        struct flow_out *out)
+static void record_emit(struct flow_table *t, uint32_t index, enum flow_end_reason reason,
+                        bool open, struct flow_out *out)
 {
     struct flow_hot *h = &t->hot[index];
     struct flow_cold *c = &t->cold[index];
@@ -389,8 +389,7 @@ static void finish_due(struct flow_table *t, uint32_t index, uint64_t now_ns, st
         t->cold[index].quality |= QUALITY_EVICTED_EARLY;
         flow_finish(t, index, END_RESOURCES, out);
     } else {
-        flow_finish(t, index,
-                    flow_is_closed(&t->hot[index]) ? END_DETECTED : END_IDLE, out);
+        flow_finish(t, index, flow_is_closed(&t->hot[index]) ? END_DETECTED : END_IDLE, out);
     }
 }
 

@@ -18,9 +18,10 @@ void flow_fold(struct flow_table *, uint32_t index, struct flow_out *);
 /* Sets the hot line's deadline; the hot counts must be 0. */
 void flow_arm(struct flow_table *, uint32_t index);
 
-/* Ends what is due at now_ns with lifetimes shortened by shift bits. True when the connection ended and the
- * entry is free. The hot counts must be 0. */
-bool flow_due(struct flow_table *, uint32_t index, uint64_t now_ns, unsigned shift, struct flow_out *);
+/* Ends what is due at now_ns with lifetimes shortened by shift bits. True when the connection ended
+ * and the entry is free. The hot counts must be 0. */
+bool flow_due(struct flow_table *, uint32_t index, uint64_t now_ns, unsigned shift,
+              struct flow_out *);
 
 /* Ends the open record; the connection goes on. */
 void flow_split(struct flow_table *, uint32_t index, struct flow_out *);

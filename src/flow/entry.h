@@ -1,24 +1,26 @@
 /*
  * Memory of one flow, and of the table: who reads which line when.
  *
- * Design note. A flow is an index; its parts lie in parallel arrays, so that a packet of a known IPv4 flow
- * touches one bucket line and one hot line, an IPv6 packet one key6 line (half of it) more.
+ * Design note. A flow is an index; its parts lie in parallel arrays, so that a packet of a known
+ * IPv4 flow touches one bucket line and one hot line, an IPv6 packet one key6 line (half of it)
+ * more.
  *
  *   array     octets  touched
  *   bucket    64/10   every packet: 10 tags of 16 bits, 10 indices, ranks
  *   hot       64      every packet
  *   key6      32      IPv6: every packet (the whole key is compared)
- *   cold      320     line A, B: by the sweep for flows active in this turn; C, D, E: creation, change, end
- *   tunnel    40      tunnelled flows only
+ *   cold      320     line A, B: by the sweep for flows active in this turn; C, D, E: creation,
+ * change, end tunnel    40      tunnelled flows only
  *
- * Sides in hot and cold are canonical (0 = lower address and port), not initiator and responder: turning a flow
- * round flips one bit. Counters in hot are those since the last fold. A side's last[] is valid while its packets[]
- * is not 0; when both are 0, last[0] is the tick (2^30 ns of the clock) of the flow's next deadline, so that
- * the sweep and the first packet after a silence learn from the hot line alone whether anything is due.
+ * Sides in hot and cold are canonical (0 = lower address and port), not initiator and responder:
+ * turning a flow round flips one bit. Counters in hot are those since the last fold. A side's
+ * last[] is valid while its packets[] is not 0; when both are 0, last[0] is the tick (2^30 ns of
+ * the clock) of the flow's next deadline, so that the sweep and the first packet after a silence
+ * learn from the hot line alone whether anything is due.
  *
- * When the table is full the least of the new flow's two buckets goes: rank 0 (parked: record out, connection kept),
- * 1 (new), 2 (several packets), 3 (many). New entries thus enter in the middle, floods of one-packet flows
- * push out each other, and a clock hand takes turns within a rank.
+ * When the table is full the least of the new flow's two buckets goes: rank 0 (parked: record out,
+ * connection kept), 1 (new), 2 (several packets), 3 (many). New entries thus enter in the middle,
+ * floods of one-packet flows push out each other, and a clock hand takes turns within a rank.
  */
 #pragma once
 
@@ -204,8 +206,9 @@ struct flow_table {
     uint32_t position; /* of the sweep */
     uint32_t loss_epoch;
     int64_t clock_offset;
-    uint64_t newest_ts;     /* packet time */
-    uint64_t folded_ts;     /* newest_ts when a flow was last folded: hot stamps know of later packets only */
+    uint64_t newest_ts; /* packet time */
+    uint64_t folded_ts; /* newest_ts when a flow was last folded: hot stamps know of later packets
+                           only */
     uint64_t next_flow_id;
     uint64_t made_records, made_packets, made_octets, made_notices;
 

@@ -71,8 +71,7 @@ static struct fragment *set_of(struct fragments *f, struct flow_table *t, const 
 static bool same(const struct fragment *e, const struct packet *p)
 {
     return e->state != FRAGMENT_FREE && e->id == p->fragment_id && e->proto == p->proto &&
-           e->ip_version == p->ip_version &&
-           memcmp(e->address, p->addresses, address_len(p)) == 0;
+           e->ip_version == p->ip_version && memcmp(e->address, p->addresses, address_len(p)) == 0;
 }
 
 static void entry_free(struct fragments *f, struct fragment *e)
@@ -230,7 +229,8 @@ bool fragments_expire(struct fragments *f, uint64_t now_ns, bool all, struct fra
         entry_free(f, e);
     }
     f->scan = 0;
-    /* entries before the place where a broken-off scan went on were not looked at again: 0 is safe */
+    /* entries before the place where a broken-off scan went on were not looked at again: 0 is safe
+     */
     f->oldest_ns = from || oldest == UINT64_MAX ? 0 : oldest;
     return all && from && fragments_expire(f, now_ns, true, released);
 }

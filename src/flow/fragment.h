@@ -1,10 +1,10 @@
 /*
- * Fragments: later ones carry no ports and join the flow of their first one (RFC 791 §3.2, RFC 8200 §4.5: same
- * addresses, identification and protocol). Nothing is reassembled.
+ * Fragments: later ones carry no ports and join the flow of their first one (RFC 791 §3.2, RFC 8200
+ * §4.5: same addresses, identification and protocol). Nothing is reassembled.
  *
- * A set-associative table of datagrams, bounded. A datagram is known (its first fragment was seen: later ones get its
- * ports), or held (later ones came before: they wait as counts). A held one whose first fragment does not come in
- * time, or that must make room, becomes an orphan.
+ * A set-associative table of datagrams, bounded. A datagram is known (its first fragment was seen:
+ * later ones get its ports), or held (later ones came before: they wait as counts). A held one
+ * whose first fragment does not come in time, or that must make room, becomes an orphan.
  */
 #pragma once
 
@@ -41,17 +41,20 @@ void fragments_destroy(struct fragments *);
 enum fragment_fate {
     FRAGMENT_GOES_ON, /* count it in its flow */
     FRAGMENT_WAITS,   /* it was held, nothing more to do */
-    FRAGMENT_JOINED,  /* a first one that found held ones: *released has them, to be added to its flow */
-    FRAGMENT_PUSHED,  /* as GOES_ON or WAITS by p->flags, and *released is an orphan that had to make room */
+    FRAGMENT_JOINED,  /* a first one that found held ones: *released has them, to be added to its
+                         flow */
+    FRAGMENT_PUSHED, /* as GOES_ON or WAITS by p->flags, and *released is an orphan that had to make
+                        room */
     FRAGMENT_PUSHED_WAITS,
 };
 
-/* Looks at one fragment; a later one of a known datagram gets its ports. released is overwritten. */
+/* Looks at one fragment; a later one of a known datagram gets its ports. released is overwritten.
+ */
 enum fragment_fate fragments_see(struct fragments *, struct flow_table *, struct packet *,
                                  struct fragment *released);
 
-/* Takes one held datagram that is older than its time (or any, when all), into *released; false when there is
- * none. */
+/* Takes one held datagram that is older than its time (or any, when all), into *released; false
+ * when there is none. */
 bool fragments_expire(struct fragments *, uint64_t now_ns, bool all, struct fragment *released);
 
 void fragments_held(const struct fragments *, uint64_t *packets, uint64_t *octets);

@@ -1,6 +1,7 @@
 #include "flow/key.h"
 
-/* VLAN and tunnel are in the key only when asked for: then the cold lines are read for each packet. */
+/* VLAN and tunnel are in the key only when asked for: then the cold lines are read for each packet.
+ */
 bool key_scope_equal(const struct flow_table *t, uint32_t index, const struct packet *p)
 {
     const struct flow_cold *c = &t->cold[index];

@@ -38,7 +38,8 @@ static inline uint64_t key_load64(const uint8_t *octets)
 }
 
 /* Whether the sender is the upper side. Either is as likely: no branch. */
-static inline int key_side(const struct packet *p, const uint8_t *src, const uint8_t *dst, size_t len)
+static inline int key_side(const struct packet *p, const uint8_t *src, const uint8_t *dst,
+                           size_t len)
 {
     uint64_t s, d;
 
@@ -54,9 +55,9 @@ static inline int key_side(const struct packet *p, const uint8_t *src, const uin
     return (s > d) | ((s == d) & (p->src_port > p->dst_port));
 }
 
-/* Fills input, blocks and side. The side is a coin's toss from packet to packet: halves change places
- * by rotation, since a branch would be mispredicted, and are not put together in memory, where a
- * wide load would wait for the narrow stores. */
+/* Fills input, blocks and side. The side is a coin's toss from packet to packet: halves change
+ * places by rotation, since a branch would be mispredicted, and are not put together in memory,
+ * where a wide load would wait for the narrow stores. */
 static inline void key_build(const struct flow_table *t, const struct packet *p, bool orphan,
                              struct flow_probe *probe)
 {
@@ -105,8 +106,8 @@ static inline void key_finish(struct flow_probe *probe)
 bool key_scope_equal(const struct flow_table *, uint32_t index, const struct packet *);
 
 /* Compares the whole key. */
-static inline bool key_equal(const struct flow_table *t, uint32_t index, const struct flow_probe *probe,
-                             const struct packet *p)
+static inline bool key_equal(const struct flow_table *t, uint32_t index,
+                             const struct flow_probe *probe, const struct packet *p)
 {
     const struct flow_hot *h = &t->hot[index];
     struct flow_head want;

@@ -30,7 +30,8 @@ static void turn_begin(struct flow_table *t)
     t->position = 1;
 }
 
-static inline void visit(struct flow_table *t, uint32_t index, uint64_t now_ns, struct flow_out *out)
+static inline void visit(struct flow_table *t, uint32_t index, uint64_t now_ns,
+                         struct flow_out *out)
 {
     struct flow_hot *h = &t->hot[index];
 
@@ -91,7 +92,8 @@ static inline void prefetch_visit(const struct flow_table *t, uint32_t position,
         prefetch_bucket(t, near);
 }
 
-bool flow_sweep_step(struct flow_table *t, uint64_t now_ns, uint32_t max_flows, struct flow_out *out)
+bool flow_sweep_step(struct flow_table *t, uint64_t now_ns, uint32_t max_flows,
+                     struct flow_out *out)
 {
     if (t->position == 0) {
         if (!sweep_fragments(t, now_ns, false, out))

@@ -128,7 +128,8 @@ void flow_direction(struct flow_hot *h, struct flow_cold *c, int initiator,
 }
 
 /* A letter the first time, and again when what it marks stands elsewhere in the sequence space. */
-static void history_mark(struct flow_hot *h, struct flow_cold *c, int side, uint8_t bit, char letter)
+static void history_mark(struct flow_hot *h, struct flow_cold *c, int side, uint8_t bit,
+                         char letter)
 {
     if (h->seen[side] & bit)
         return;
@@ -136,8 +137,8 @@ static void history_mark(struct flow_hot *h, struct flow_cold *c, int side, uint
     history_add(h, c, side, letter);
 }
 
-static void history_place(struct flow_hot *h, struct flow_cold *c, int side, uint8_t bit, char letter,
-                          uint32_t seq, uint32_t *last)
+static void history_place(struct flow_hot *h, struct flow_cold *c, int side, uint8_t bit,
+                          char letter, uint32_t seq, uint32_t *last)
 {
     if ((h->seen[side] & bit) && *last != seq)
         history_add(h, c, side, letter);
@@ -255,8 +256,8 @@ static void advance(struct flow_hot *h, struct flow_cold *c, int side, const str
 static void follow(struct flow_hot *h, struct flow_cold *c, int side, const struct packet *p)
 {
     uint8_t flags = p->tcp_flags;
-    uint32_t end = p->tcp_seq + (flags & TCP_RST ? 0 : p->payload) + !!(flags & TCP_SYN) +
-                   !!(flags & TCP_FIN);
+    uint32_t end =
+        p->tcp_seq + (flags & TCP_RST ? 0 : p->payload) + !!(flags & TCP_SYN) + !!(flags & TCP_FIN);
 
     if (!(h->seen[side] & SEEN_SEQ)) {
         h->seen[side] |= SEEN_SEQ;
@@ -330,8 +331,8 @@ void tcp_special(struct flow_table *t, uint32_t index, int side, const struct pa
     handshake(h, c, side, p);
     history_flags(h, c, side, p);
     zero_window(h, c, side, p);
-    bool stray = (flags & TCP_RST) && (h->seen[side] & SEEN_SEQ) &&
-                 outside(p->tcp_seq, h->seq_next[side]);
+    bool stray =
+        (flags & TCP_RST) && (h->seen[side] & SEEN_SEQ) && outside(p->tcp_seq, h->seq_next[side]);
     follow(h, c, side, p);
     if (stray) {
         ignore_reset(t, h);

@@ -1,10 +1,10 @@
 /*
  * TCP: when a connection begins and ends, its state and history as Zeek's conn.log has them.
  *
- * Endpoint states and history letters follow Zeek's documentation of conn_state and history. Letters: S SYN, H SYN-ACK,
- * A pure ACK, D data, F FIN, R RST, T retransmission, W zero window, G data acknowledged but never seen,
- * Q SYN with FIN or RST, I FIN with RST, ^ the initiator is not the sender of the first packet. T and W come at the 1st, 10th,
- * 100th ... time.
+ * Endpoint states and history letters follow Zeek's documentation of conn_state and history.
+ * Letters: S SYN, H SYN-ACK, A pure ACK, D data, F FIN, R RST, T retransmission, W zero window, G
+ * data acknowledged but never seen, Q SYN with FIN or RST, I FIN with RST, ^ the initiator is not
+ * the sender of the first packet. T and W come at the 1st, 10th, 100th ... time.
  */
 #pragma once
 
@@ -22,7 +22,8 @@ uint16_t tcp_quality(const struct flow_hot *, const struct flow_cold *);
 bool tcp_starts_anew(const struct flow_hot *, const struct flow_cold *, int side,
                      const struct packet *, uint64_t clock_ns);
 
-/* Turns the flow so that side is the initiator, if the evidence is better than before and no record is out. */
+/* Turns the flow so that side is the initiator, if the evidence is better than before and no record
+ * is out. */
 void flow_direction(struct flow_hot *, struct flow_cold *, int initiator, enum direction_basis);
 
 void history_add(struct flow_hot *, struct flow_cold *, int side, char letter);

@@ -9,8 +9,9 @@
 #include "flow/key.h"
 #include "flow/tcp.h"
 
-/* Packets of a burst that a pass takes at a time. With 4, 5, 6, 8, 16 and 64 the engine took 81, 77,
- * 76, 72, 85, 92 ns per IPv4 packet of 1 M flows, and 90, 88, 89, 108, 119, 120 ns with IPv6. */
+/* Packets of a burst that a pass takes at a time. With 4, 5, 6, 8, 16 and 64 the engine took 81,
+ * 77, 76, 72, 85, 92 ns per IPv4 packet of 1 M flows, and 90, 88, 89, 108, 119, 120 ns with IPv6.
+ */
 #define CHUNK 6u
 
 #define PROMOTE_PACKETS 4 /* of one side within a turn, while the table is nearly full */
@@ -148,7 +149,8 @@ static void connection_side_begin(struct flow_hot *h, struct flow_cold *c, int s
 }
 
 /* The side's first packet in the open record, or of a new one. */
-static void record_side_begin(struct flow_table *t, uint32_t index, int side, const struct packet *p)
+static void record_side_begin(struct flow_table *t, uint32_t index, int side,
+                              const struct packet *p)
 {
     struct flow_hot *h = &t->hot[index];
     struct flow_cold *c = &t->cold[index];
@@ -215,7 +217,8 @@ static bool late_splits(const struct flow_table *t, uint32_t index, uint64_t ts_
     return false;
 }
 
-/* A late packet may need a record of its own: decided before it changes anything in the open one. */
+/* A late packet may need a record of its own: decided before it changes anything in the open one.
+ */
 static void make_way(struct flow_table *t, uint32_t index, uint64_t ts_ns, struct flow_out *out)
 {
     flow_fold(t, index, out);
@@ -293,14 +296,13 @@ static inline void observe(struct flow_table *t, uint32_t index, int side, const
         deep_compare(t, index, p);
     if ((h->flags[side] | p->tcp_flags) != h->flags[side])
         h->flags[side] |= p->tcp_flags;
-    if (h->proto == PROTO_TCP && (p->flags & PACKET_HAS_TCP) &&
-        !tcp_ordinary(h, side, p))
+    if (h->proto == PROTO_TCP && (p->flags & PACKET_HAS_TCP) && !tcp_ordinary(h, side, p))
         tcp_special(t, index, side, p);
 }
 
 /* Whether what is known of the flow ended before this packet: then the packet needs a new entry. */
 static inline bool outlived(struct flow_table *t, uint32_t index, int side, const struct packet *p,
-                     struct flow_out *out)
+                            struct flow_out *out)
 {
     struct flow_hot *h = &t->hot[index];
     uint64_t newest = t->newest_ts > p->ts_ns ? t->newest_ts : p->ts_ns;
@@ -363,7 +365,7 @@ void track_orphan(struct flow_table *t, struct fragment *f, struct flow_out *out
     struct packet *p = &f->sample;
 
     p->src_port = p->dst_port = 0;
-    p->flags &= (uint16_t)~(PACKET_HAS_PORTS | PACKET_ICMP_ONE_WAY);
+    p->flags &= (uint16_t) ~(PACKET_HAS_PORTS | PACKET_ICMP_ONE_WAY);
     memset(&probe, 0, sizeof(probe));
     key_build(t, p, true, &probe);
     hash_one(t, &probe);
@@ -393,7 +395,8 @@ static bool fragment_step(struct flow_table *t, struct packet *p, struct flow_ou
     }
 }
 
-/* Fragments are rare and depend on each other's order: one after the other, apart from the passes. */
+/* Fragments are rare and depend on each other's order: one after the other, apart from the passes.
+ */
 static void track_fragment(struct flow_table *t, struct packet *p, struct flow_out *out)
 {
     struct flow_probe probe;
