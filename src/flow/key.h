@@ -17,7 +17,7 @@ static inline uint64_t key_scope(const struct flow_table *t, const struct packet
 {
     uint64_t scope = 0;
     if (t->config.vlan_in_key)
-        scope = (uint64_t)p->vlan_count << 32 | (uint64_t)p->vlan[0] << 16 | p->vlan[1];
+        scope = (uint64_t)p->vlan[0] << 16 | p->vlan[1];
     if (t->config.tunnel_in_key)
         scope ^= ((uint64_t)p->tunnel_id << 24 ^ (uint64_t)p->tunnel << 56) + 1;
     return scope;

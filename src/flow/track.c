@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "flow/begin.h"
 #include "flow/bucket.h"
 #include "flow/duplicate.h"
 #include "flow/emit.h"
@@ -44,132 +45,6 @@ static uint32_t find(const struct flow_table *t, const struct flow_probe *probe,
     if (!index && bucket_overflow(&t->bucket[at]))
         index = match_in(t, bucket_other(t, at, tag), tag | 1, probe, p);
     return index;
-}
-
-static uint32_t index_take(struct flow_table *t)
-{
-    if (t->free_count)
-        return t->free_index[--t->free_count];
-    return t->high_water++;
-}
-
-static void place(struct flow_table *t, uint32_t hash, uint32_t index, struct flow_out *out)
-{
-    while (!bucket_insert(t, hash, index))
-        flow_evict(t, bucket_victim(t, hash, true), out);
-}
-
-static void cold_begin(struct flow_table *t, uint32_t index, const struct flow_probe *probe,
-                       const struct packet *p)
-{
-    struct flow_cold *c = &t->cold[index];
-
-    memset(c, 0, sizeof(*c));
-    c->hash = bucket_hash(probe->hash.place);
-    c->rank = RANK_NEW;
-    c->conn_start_ns = p->ts_ns;
-    c->flow_id = t->next_flow_id++;
-    c->vlan[0] = p->vlan[0];
-    c->vlan[1] = p->vlan[1];
-    c->mpls_top = p->mpls_top;
-    c->loss_epoch = t->loss_epoch;
-    if ((p->proto == 1 || p->proto == 58) && (p->flags & PACKET_HAS_PORTS)) {
-        c->icmp_type = p->icmp_type;
-        c->icmp_code = p->icmp_code;
-        c->has_icmp = 1;
-    }
-}
-
-static void tunnel_begin(struct flow_tunnel *tunnel, int side, const struct packet *p)
-{
-    memset(tunnel, 0, sizeof(*tunnel));
-    tunnel->kind = p->tunnel;
-    tunnel->id = p->tunnel_id;
-    tunnel->outer_version = p->outer_version;
-    if (p->outer_addresses) {
-        size_t len = p->outer_version == 4 ? 4 : 16;
-        memcpy(tunnel->outer[side], p->outer_addresses, len);
-        memcpy(tunnel->outer[!side], p->outer_addresses + len, len);
-    }
-}
-
-static uint32_t create(struct flow_table *t, struct flow_probe *probe, const struct packet *p,
-                       struct flow_out *out)
-{
-    uint32_t hash = bucket_hash(probe->hash.place);
-
-    if (t->live >= t->max_flows)
-        flow_evict(t, bucket_victim(t, hash, false), out);
-    uint32_t index = index_take(t);
-    struct flow_hot *h = &t->hot[index];
-
-    memset(h, 0, sizeof(*h));
-    h->kind = KIND_KEY; /* not to be found, nor evicted as one of the keys, before it is whole */
-    place(t, hash, index, out);
-    memcpy(h, probe->input.block[0], sizeof(struct flow_head));
-    if (h->kind & KIND_IP6)
-        memcpy(&t->key6[index], probe->input.block[1], sizeof(struct flow_key6));
-    if (p->flags & PACKET_DEEP) {
-        tunnel_begin(&t->tunnel[index], probe->side, p);
-        h->kind |= KIND_DEEP;
-    } else if (t->config.tunnel_in_key) {
-        t->tunnel[index].kind = TUNNEL_NONE;
-    }
-    if (probe->side)
-        h->kind |= KIND_INITIATOR;
-    h->vlan = p->vlan[0];
-    h->last[0] = UINT32_MAX;
-    cold_begin(t, index, probe, p);
-    t->live++;
-    t->counters->note[NOTE_FLOWS_CREATED]++;
-    return index;
-}
-
-/* A reply to a group answers no question of the group's. */
-static bool to_group(const struct packet *p)
-{
-    return p->ip_version == 4 ? (p->addresses[4] & 0xf0) == 0xe0 : p->addresses[16] == 0xff;
-}
-
-static void connection_side_begin(struct flow_hot *h, struct flow_cold *c, int side,
-                                  const struct packet *p)
-{
-    c->side_seen[side] = 1;
-    c->first_flags[side] = p->tcp_flags;
-    c->tos[side] = p->tos;
-    c->ingress[side] = p->port;
-    if (p->macs)
-        memcpy(c->mac[side], p->macs + 6, 6);
-    if (p->macs && !c->side_seen[!side])
-        memcpy(c->mac[!side], p->macs, 6);
-    if (p->hint == HINT_REQUEST || (p->hint == HINT_REPLY && !to_group(p)))
-        flow_direction(h, c, p->hint == HINT_REQUEST ? side : !side, BASIS_REQUEST);
-    if (h->proto == PROTO_UDP && !(h->kind & KIND_ORPHAN))
-        history_add(h, c, side, 'D');
-}
-
-/* The side's first packet in the open record, or of a new one. */
-static void record_side_begin(struct flow_table *t, uint32_t index, int side,
-                              const struct packet *p)
-{
-    struct flow_hot *h = &t->hot[index];
-    struct flow_cold *c = &t->cold[index];
-    uint64_t newest = t->newest_ts > p->ts_ns ? t->newest_ts : p->ts_ns;
-
-    if (!(h->kind & KIND_IN_RECORD_BOTH)) {
-        c->record_ns = packet_clock(t, newest);
-        c->loss_epoch = t->loss_epoch;
-    }
-    if (c->arrival_ns < packet_clock(t, newest))
-        c->arrival_ns = packet_clock(t, newest);
-    h->kind |= (uint8_t)(KIND_IN_RECORD << side);
-    c->first_ns[side] = p->ts_ns;
-    c->last_ns[side] = 0;
-    if (p->ts_ns < c->conn_start_ns)
-        c->conn_start_ns = p->ts_ns;
-    h->ttl[side] = c->ttl_min[side] = c->ttl_max[side] = p->ttl;
-    if (!c->side_seen[side])
-        connection_side_begin(h, c, side, p);
 }
 
 static void ttl_changed(struct flow_hot *h, struct flow_cold *c, int side, uint8_t ttl)
@@ -328,11 +203,11 @@ static inline uint32_t flow_of(struct flow_table *t, struct flow_probe *probe,
     if (!index || !key_equal(t, index, probe, p))
         index = find(t, probe, p);
     if (!index || outlived(t, index, probe->side, p, out))
-        index = create(t, probe, p, out);
+        index = flow_create(t, probe, p, out);
     if (__builtin_expect(is_late(t, p), 0))
         make_way(t, index, p->ts_ns, out);
     if (!(t->hot[index].kind & (KIND_IN_RECORD << probe->side)))
-        record_side_begin(t, index, probe->side, p);
+        flow_side_begin(t, index, probe->side, p);
     return index;
 }
 

@@ -4,6 +4,7 @@ differences.tsv names the captures whose flows differ, each with its reason; it 
 listed capture that matches fails as well. zeek_differences.tsv does the same for Zeek's conn.log."""
 import collections
 import importlib.util
+import ipaddress
 import json
 import sys
 
@@ -145,7 +146,7 @@ class Evidence:
             (self.answered if p.flags & ACK else self.syn).append(receiver if p.flags & ACK else sender)
         if p.proto in (1, 58) and p.dport >> 8 in REQUESTS:
             self.request.append(sender)
-        if p.proto in (1, 58) and p.dport >> 8 in REPLIES:
+        if p.proto in (1, 58) and p.dport >> 8 in REPLIES and not ipaddress.ip_address(receiver).is_multicast:
             self.request.append(receiver)
 
     def verdict(self):

@@ -3,6 +3,8 @@
  * records must come out, at the same turn, and the ledger must close after every burst.
  *
  *   model [--sequences N | --seconds N] [--seed N]
+ *
+ * Without arguments it runs for 50 s; with WEIR_LONG=1 in the environment, 1 000 000 sequences.
  */
 #include <errno.h>
 #include <inttypes.h>

@@ -67,6 +67,8 @@ static struct reference_connection *find(struct reference *r, const struct refer
 
 static enum flow_keep keep_of(const struct reference_connection *c)
 {
+    if (c->key.orphan)
+        return KEEP_OTHER;
     if (c->key.proto == PROTO_TCP)
         return reference_tcp_keep(c);
     return c->key.proto == PROTO_UDP ? KEEP_UDP : KEEP_OTHER;

@@ -1,0 +1,138 @@
+#include "flow/record.h"
+
+#include <string.h>
+
+#include "flow/tcp.h"
+
+void flow_put_addresses(const struct flow_table *t, uint32_t index, uint8_t address[2][16])
+{
+    const struct flow_hot *h = &t->hot[index];
+    int turn = flow_initiator(h);
+
+    if (h->kind & KIND_IP6) {
+        memcpy(address[turn], t->key6[index].address[0], 16);
+        memcpy(address[!turn], t->key6[index].address[1], 16);
+        return;
+    }
+    memset(address, 0, 32);
+    memcpy(address[turn], &h->address4[0], 4);
+    memcpy(address[!turn], &h->address4[1], 4);
+}
+
+static void put_counts(struct flow_counts *to, const struct flow_counts *a,
+                       const struct flow_counts *minus, int first)
+{
+    for (int s = 0; s < 2; s++) {
+        int from = s ^ first;
+        to->packets[s] = a->packets[from] - (minus ? minus->packets[from] : 0);
+        to->octets[s] = a->octets[from] - (minus ? minus->octets[from] : 0);
+        to->payload[s] = a->payload[from] - (minus ? minus->payload[from] : 0);
+    }
+}
+
+static uint16_t quality_now(const struct flow_table *t, const struct flow_hot *h,
+                            const struct flow_cold *c)
+{
+    uint16_t quality = (uint16_t)(c->quality | h->quality << HOT_QUALITY_SHIFT);
+
+    if (h->kind & KIND_ORPHAN)
+        quality |= QUALITY_ORPHAN;
+    if (c->loss_epoch != t->loss_epoch)
+        quality |= QUALITY_SENSOR_LOSS;
+    if (h->proto == PROTO_TCP && !(h->kind & KIND_ORPHAN))
+        quality |= tcp_quality(h, c);
+    return quality;
+}
+
+/* What does not depend on the side. */
+static void put_common(const struct flow_table *t, uint32_t index, struct flow_record *r)
+{
+    const struct flow_hot *h = &t->hot[index];
+    const struct flow_cold *c = &t->cold[index];
+
+    r->flow_id = c->flow_id;
+    r->conn_start_ns = c->conn_start_ns;
+    r->rtt_us = c->rtt_us;
+    r->mpls_top = c->mpls_top;
+    memcpy(r->vlan, c->vlan, sizeof(r->vlan));
+    r->quality = quality_now(t, h, c);
+    r->ip_version = h->kind & KIND_IP6 ? 6 : 4;
+    r->proto = h->proto;
+    r->direction_basis = c->basis;
+    r->conn_state = (uint8_t)conn_state(h, c);
+    r->icmp_type = c->icmp_type;
+    r->icmp_code = c->icmp_code;
+    r->has_icmp = c->has_icmp;
+    r->missed = c->missed;
+    memset(r->history, 0, sizeof(r->history));
+    memcpy(r->history, c->history, c->history_len);
+    flow_put_addresses(t, index, r->address);
+    r->tunnel = TUNNEL_NONE;
+    r->outer_version = 0;
+    r->tunnel_id = 0;
+    if (h->kind & KIND_DEEP) {
+        const struct flow_tunnel *tunnel = &t->tunnel[index];
+        r->tunnel = tunnel->kind;
+        r->outer_version = tunnel->outer_version;
+        r->tunnel_id = tunnel->id;
+        memcpy(r->outer_address[0], tunnel->outer[flow_initiator(h)], 16);
+        memcpy(r->outer_address[1], tunnel->outer[!flow_initiator(h)], 16);
+    } else {
+        memset(r->outer_address, 0, sizeof(r->outer_address));
+    }
+}
+
+static void put_side(const struct flow_hot *h, const struct flow_cold *c, int s, int from,
+                     struct flow_record *r)
+{
+    bool in_record = h->kind & (KIND_IN_RECORD << from);
+
+    r->first_ns[s] = in_record ? c->first_ns[from] : 0;
+    /* hot stamps are rounded down, first times are not */
+    r->last_ns[s] = in_record ? max64(c->last_ns[from], c->first_ns[from]) : 0;
+    memcpy(r->mac[s], c->mac[from], 6);
+    r->port[s] = h->port[from];
+    r->ingress[s] = c->ingress[from];
+    r->flags[s] = h->flags[from];
+    r->flags_total[s] = c->flags_total[from];
+    r->first_flags[s] = c->first_flags[from];
+    r->tos[s] = c->tos[from];
+    r->ttl_min[s] = in_record ? c->ttl_min[from] : 255;
+    r->ttl_max[s] = in_record ? c->ttl_max[from] : 0;
+}
+
+/* First packet of the open record. */
+static uint64_t record_start(const struct flow_hot *h, const struct flow_cold *c)
+{
+    uint64_t start = UINT64_MAX;
+
+    for (int s = 0; s < 2; s++)
+        if (h->kind & (KIND_IN_RECORD << s))
+            start = min64(start, c->first_ns[s]);
+    return start;
+}
+
+void flow_record_fill(struct flow_table *t, uint32_t index, struct flow_record *r)
+{
+    struct flow_hot *h = &t->hot[index];
+    struct flow_cold *c = &t->cold[index];
+    int first = flow_initiator(h);
+
+    for (int s = 0; s < 2; s++)
+        c->flags_total[s] |= h->flags[s];
+    for (int s = 0; s < 2; s++)
+        put_side(h, c, s, s ^ first, r);
+    put_common(t, index, r);
+    put_counts(&r->delta, &c->total, &c->base, first);
+    put_counts(&r->total, &c->total, NULL, first);
+    if (record_open(h)) {
+        r->start_ns = record_start(h, c);
+        r->end_ns = max64(r->last_ns[0], r->last_ns[1]);
+        c->end_ns = max64(c->end_ns, r->end_ns);
+        r->record_no = ++c->record_no;
+    } else {
+        r->start_ns = c->conn_start_ns;
+        r->end_ns = c->end_ns;
+        r->record_no = c->record_no;
+    }
+}

@@ -1,0 +1,27 @@
+/*
+ * An entry as a flow_record: sides turned to initiator and responder.
+ */
+#pragma once
+
+#include "flow/entry.h"
+
+static inline uint64_t max64(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+static inline uint64_t min64(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static inline bool record_open(const struct flow_hot *h)
+{
+    return (h->kind & KIND_IN_RECORD_BOTH) != 0;
+}
+
+/* Both addresses, the initiator's first. */
+void flow_put_addresses(const struct flow_table *, uint32_t index, uint8_t address[2][16]);
+
+/* Everything but end_reason and open; counts the record. The hot counts must be 0. */
+void flow_record_fill(struct flow_table *, uint32_t index, struct flow_record *);
