@@ -29,16 +29,22 @@ enum link_type {
     LINK_COUNT
 };
 
-/* Tunnels that decode opens; a flow.decap list is a mask of (1 << kind). */
+/* Tunnels that decode opens, X(SYMBOL, name, what it is); a flow.decap list names them and is a mask
+ * of (1 << kind). */
+#define TUNNEL_KINDS(X)                                                                            \
+    X(GRE, "gre", "RFC 2784, 2890 (key), NVGRE/TEB; tunnel_id = key")                              \
+    X(ERSPAN, "erspan", "type II and III over GRE; tunnel_id = session id")                        \
+    X(IPIP, "ipip", "IPIP, 6in4, 4in6, 6in6 (RFC 2003, 4213, 2473); no id")                        \
+    X(VXLAN, "vxlan", "RFC 7348, UDP 4789; tunnel_id = VNI")                                       \
+    X(GENEVE, "geneve", "RFC 8926, UDP 6081; tunnel_id = VNI")                                     \
+    X(GTPU, "gtp", "3GPP TS 29.281, UDP 2152; tunnel_id = TEID")
+
 enum tunnel_kind {
     TUNNEL_NONE,
-    TUNNEL_GRE,    /* RFC 2784, 2890 (key), NVGRE/TEB; tunnel_id = key */
-    TUNNEL_ERSPAN, /* type II and III over GRE; tunnel_id = session id */
-    TUNNEL_IPIP,   /* IPIP, 6in4, 4in6, 6in6 (RFC 2003, 4213, 2473); no id */
-    TUNNEL_VXLAN,  /* RFC 7348, UDP 4789; tunnel_id = VNI */
-    TUNNEL_GENEVE, /* RFC 8926, UDP 6081; tunnel_id = VNI */
-    TUNNEL_GTPU,   /* 3GPP TS 29.281, UDP 2152; tunnel_id = TEID */
-    TUNNEL_KIND_COUNT
+#define X(symbol, name, help) TUNNEL_##symbol,
+    TUNNEL_KINDS(X)
+#undef X
+        TUNNEL_KIND_COUNT
 };
 
 /* What a packet says about who asked and who answers, TCP apart. */

@@ -1,6 +1,6 @@
 /*
- * Numbers that stand in frames: types, protocols, ports and header lengths. Enums only, so that the
- * XDP program can include it. Lengths are in octets; names of lengths end in _LEN.
+ * Numbers that stand in frames: types, protocols, ports and header lengths. Enums and
+ * lists only, so that the XDP program can include it. Lengths are in octets; names of lengths end in _LEN.
  */
 #pragma once
 
@@ -102,3 +102,9 @@ enum wire_tcp_flag {
     TCP_ECE = 0x40,
     TCP_CWR = 0x80
 };
+
+/* ICMP types that ask, and what answers them, X(ASK, ANSWER): RFC 792, 950, 1256. */
+#define WIRE_ICMP_PAIRS(X) X(8, 0) X(13, 14) X(15, 16) X(17, 18) X(10, 9)
+
+/* The same of ICMPv6: RFC 4443, 2710, 4861, 4620; 144, 145: RFC 6275. */
+#define WIRE_ICMP6_PAIRS(X) X(128, 129) X(130, 131) X(133, 134) X(135, 136) X(139, 140) X(144, 145)

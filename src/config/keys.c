@@ -28,8 +28,9 @@
                      .count_offset = FIELD(uint32_t, count), .max = (most)
 
 static const char *const tunnel_names[TUNNEL_KIND_COUNT] = {
-    [TUNNEL_GRE] = "gre",     [TUNNEL_ERSPAN] = "erspan", [TUNNEL_IPIP] = "ipip",
-    [TUNNEL_VXLAN] = "vxlan", [TUNNEL_GENEVE] = "geneve", [TUNNEL_GTPU] = "gtp",
+#define X(symbol, name, help) [TUNNEL_##symbol] = name,
+    TUNNEL_KINDS(X)
+#undef X
 };
 
 /* clang-format off */

@@ -67,11 +67,10 @@ static uint32_t read_udp(struct packet *p, const struct cursor *l4)
     return UDP_LEN;
 }
 
-/* Types that ask, and what answers them: RFC 792, 950, 1256. */
-static const uint8_t icmp_pairs[][2] = {{8, 0}, {13, 14}, {15, 16}, {17, 18}, {10, 9}};
-/* RFC 4443, 2710, 4861, 4620; 144, 145: RFC 6275. */
-static const uint8_t icmp6_pairs[][2] = {{128, 129}, {130, 131}, {133, 134},
-                                         {135, 136}, {139, 140}, {144, 145}};
+#define X(ask, answer) {ask, answer},
+static const uint8_t icmp_pairs[][2] = {WIRE_ICMP_PAIRS(X)};
+static const uint8_t icmp6_pairs[][2] = {WIRE_ICMP6_PAIRS(X)};
+#undef X
 
 #define PAIRS(table) sizeof(table) / sizeof(*(table))
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "weir/flow.h"
+#include "weir/wire.h"
 
 #define SEED_LEN 2
 #define INPUT_MAX (SEED_LEN + 2 * 16 + 2 + 2 * 2)
@@ -19,9 +20,10 @@ struct type_pair {
  * second kind is not sorted (Community ID: "one-way"), so that the two must be told apart. */
 static bool icmp_paired(const struct flow_record *r)
 {
-    static const struct type_pair v4[] = {{8, 0}, {13, 14}, {15, 16}, {10, 9}, {17, 18}};
-    static const struct type_pair v6[] = {{128, 129}, {133, 134}, {135, 136},
-                                          {130, 131}, {139, 140}, {144, 145}};
+#define X(ask, answer) {ask, answer},
+    static const struct type_pair v4[] = {WIRE_ICMP_PAIRS(X)};
+    static const struct type_pair v6[] = {WIRE_ICMP6_PAIRS(X)};
+#undef X
     const struct type_pair *pair = r->proto == IPPROTO_ICMP ? v4 : v6;
     size_t count = r->proto == IPPROTO_ICMP ? sizeof(v4) / sizeof(*v4) : sizeof(v6) / sizeof(*v6);
 

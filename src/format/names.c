@@ -112,8 +112,9 @@ const char *direction_basis_name(uint8_t basis)
 const char *tunnel_name(uint8_t tunnel)
 {
     static const char *const names[TUNNEL_KIND_COUNT] = {
-        [TUNNEL_GRE] = "gre",     [TUNNEL_ERSPAN] = "erspan", [TUNNEL_IPIP] = "ipip",
-        [TUNNEL_VXLAN] = "vxlan", [TUNNEL_GENEVE] = "geneve", [TUNNEL_GTPU] = "gtp",
+#define X(symbol, name, help) [TUNNEL_##symbol] = name,
+        TUNNEL_KINDS(X)
+#undef X
     };
     return tunnel < TUNNEL_KIND_COUNT ? names[tunnel] : NULL;
 }
