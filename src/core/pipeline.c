@@ -9,7 +9,6 @@
 #include "weir/flow.h"
 #include "weir/packet.h"
 
-#define LATE_NS 1000000000ULL
 #define REBASE_PACKETS 16 /* late ones in a row before the clock follows them */
 #define SWEEP_ALL UINT32_MAX
 
@@ -116,23 +115,23 @@ static void rebase(struct pipeline *p, uint64_t ts_ns)
     p->counters.note[NOTE_CLOCK_REBASED]++;
 }
 
-/* Moves the clock to a packet. True when a turn is over: what came before must be counted first. */
+/* Whether a turn is over with this packet: what came before must be counted first. */
 static bool time_passes(const struct packet_time *time, uint64_t ts_ns)
 {
     return ts_ns >= time->newest_ts && ts_ns + (uint64_t)time->offset_ns >= time->turn_end_ns;
 }
 
+/* Moves the clock to a packet. */
 static void time_follow(struct packet_time *time, uint64_t ts_ns)
 {
     if (ts_ns >= time->newest_ts) {
         time->newest_ts = ts_ns;
         time->now_ns = ts_ns + (uint64_t)time->offset_ns;
         time->late_run = 0;
-    } else if (time->newest_ts - ts_ns <= LATE_NS) {
+    } else if (time->newest_ts - ts_ns <= FLOW_LATE_NS) {
         time->late_run = 0;
-    } else {
-        if (!time->late_run++)
-            time->late_first_ts = ts_ns;
+    } else if (!time->late_run++) {
+        time->late_first_ts = ts_ns;
     }
 }
 
@@ -171,14 +170,14 @@ enum capture_status pipeline_step(struct pipeline *p, struct capture *source)
     decode_burst(&p->decode, &p->burst, &p->counters);
     for (uint32_t i = 0; i < p->burst.count; i++) {
         uint64_t ts = p->burst.packet[i].ts_ns;
-        if (time_passes(&p->time, ts)) {
+        bool turn_over = time_passes(&p->time, ts);
+        if (turn_over) {
             count_range(p, from, i);
             from = i;
-            time_follow(&p->time, ts);
-            sweep_turn(p);
-        } else {
-            time_follow(&p->time, ts);
         }
+        time_follow(&p->time, ts);
+        if (turn_over)
+            sweep_turn(p);
         if (time_jumped(p, new_source && i == 0)) {
             count_range(p, from, i);
             from = i;

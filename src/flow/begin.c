@@ -33,7 +33,7 @@ static void cold_begin(struct flow_table *t, uint32_t index, const struct flow_p
     c->vlan[1] = p->vlan[1];
     c->mpls_top = p->mpls_top;
     c->loss_epoch = t->loss_epoch;
-    if ((p->proto == 1 || p->proto == 58) && (p->flags & PACKET_HAS_PORTS)) {
+    if ((p->proto == PROTO_ICMP || p->proto == PROTO_ICMP6) && (p->flags & PACKET_HAS_PORTS)) {
         c->icmp_type = p->icmp_type;
         c->icmp_code = p->icmp_code;
         c->has_icmp = 1;
@@ -113,14 +113,14 @@ void flow_side_begin(struct flow_table *t, uint32_t index, int side, const struc
 {
     struct flow_hot *h = &t->hot[index];
     struct flow_cold *c = &t->cold[index];
-    uint64_t newest = t->newest_ts > p->ts_ns ? t->newest_ts : p->ts_ns;
+    uint64_t arrival = packet_arrival(t, p);
 
     if (!(h->kind & KIND_IN_RECORD_BOTH)) {
-        c->record_ns = packet_clock(t, newest);
+        c->record_ns = arrival;
         c->loss_epoch = t->loss_epoch;
     }
-    if (c->arrival_ns < packet_clock(t, newest))
-        c->arrival_ns = packet_clock(t, newest);
+    if (c->arrival_ns < arrival)
+        c->arrival_ns = arrival;
     h->kind |= (uint8_t)(KIND_IN_RECORD << side);
     c->first_ns[side] = p->ts_ns;
     c->last_ns[side] = 0;

@@ -73,15 +73,22 @@ static unsigned rank_of(uint64_t packets)
     return packets >= 16 ? RANK_MANY : packets >= 2 ? RANK_SEVERAL : RANK_NEW;
 }
 
-static void rank_raise(struct flow_table *t, uint32_t index)
+void flow_rank(struct flow_table *t, uint32_t index, unsigned rank)
 {
     struct flow_cold *c = &t->cold[index];
-    unsigned rank = rank_of(flow_packets(&c->total));
 
-    if (rank > c->rank) {
-        c->rank = (uint8_t)rank;
-        bucket_promote(t, c->hash, index, rank);
-    }
+    if (c->rank == rank)
+        return;
+    c->rank = (uint8_t)rank;
+    bucket_promote(t, c->hash, index, rank);
+}
+
+static void rank_raise(struct flow_table *t, uint32_t index)
+{
+    unsigned rank = rank_of(flow_packets(&t->cold[index].total));
+
+    if (rank > t->cold[index].rank)
+        flow_rank(t, index, rank);
 }
 
 static struct flow_delta *delta_begin(struct flow_table *t, uint32_t index, struct flow_out *out)
@@ -197,19 +204,7 @@ static void record_emit(struct flow_table *t, uint32_t index, enum flow_end_reas
 
 void flow_split(struct flow_table *t, uint32_t index, struct flow_out *out)
 {
-    flow_fold(t, index, out);
     record_emit(t, index, END_ACTIVE, true, out);
-}
-
-/* Its record is out, it is only kept for its identity: first to go when room is needed. */
-static void park(struct flow_table *t, uint32_t index)
-{
-    struct flow_cold *c = &t->cold[index];
-
-    if (c->rank != RANK_PARKED) {
-        c->rank = RANK_PARKED;
-        bucket_promote(t, c->hash, index, RANK_PARKED);
-    }
 }
 
 void flow_finish(struct flow_table *t, uint32_t index, enum flow_end_reason reason,
@@ -266,6 +261,6 @@ bool flow_due(struct flow_table *t, uint32_t index, uint64_t now_ns, unsigned sh
         }
         record_emit(t, index, reason, true, out);
         if (reason == END_IDLE)
-            park(t, index);
+            flow_rank(t, index, RANK_PARKED);
     }
 }

@@ -15,6 +15,9 @@ struct flow_addition {
 /* Moves hot counts into the cold lines, makes a delta, sets the next deadline. */
 void flow_fold(struct flow_table *, uint32_t index, struct flow_out *);
 
+/* Ranks the flow among those that may have to make room, here and in its bucket. */
+void flow_rank(struct flow_table *, uint32_t index, unsigned rank);
+
 /* Sets the hot line's deadline; the hot counts must be 0. */
 void flow_arm(struct flow_table *, uint32_t index);
 
@@ -23,7 +26,7 @@ void flow_arm(struct flow_table *, uint32_t index);
 bool flow_due(struct flow_table *, uint32_t index, uint64_t now_ns, unsigned shift,
               struct flow_out *);
 
-/* Ends the open record; the connection goes on. */
+/* Ends the open record; the connection goes on. The hot counts must be 0. */
 void flow_split(struct flow_table *, uint32_t index, struct flow_out *);
 
 /* Ends the connection, whatever its deadlines: one record or notice, and the entry is free. */

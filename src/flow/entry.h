@@ -37,7 +37,6 @@
 #define CACHE_LINE 64
 #define TICK_SHIFT 30 /* deadline ticks of 1.07 s since 1970: in 32 bits until 2116 */
 #define STAMP_SHIFT 3 /* hot time stamps of 8 ns */
-#define LATE_NS 1000000000ULL
 
 /* flow_hot.kind: the lower half is part of the key. */
 enum {
@@ -240,4 +239,10 @@ static inline uint32_t clock_tick(uint64_t clock_ns)
 static inline uint64_t packet_clock(const struct flow_table *t, uint64_t ts_ns)
 {
     return ts_ns + (uint64_t)t->clock_offset;
+}
+
+/* Clock of a packet's arrival: a late one arrives with the newest. */
+static inline uint64_t packet_arrival(const struct flow_table *t, const struct packet *p)
+{
+    return packet_clock(t, t->newest_ts > p->ts_ns ? t->newest_ts : p->ts_ns);
 }

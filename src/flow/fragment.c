@@ -164,7 +164,7 @@ static struct fragment *find_way(struct fragment *set, const struct packet *p)
 enum fragment_fate fragments_see(struct fragments *f, struct flow_table *t, struct packet *p,
                                  struct fragment *released)
 {
-    uint64_t clock = packet_clock(t, t->newest_ts > p->ts_ns ? t->newest_ts : p->ts_ns);
+    uint64_t clock = packet_arrival(t, p);
     struct fragment *e = find_way(set_of(f, t, p), p);
     bool first = p->flags & PACKET_FRAGMENT_FIRST, pushed = false;
 

@@ -30,18 +30,21 @@ static void turn_begin(struct flow_table *t)
     t->position = 1;
 }
 
+static inline bool is_due(const struct flow_hot *h, uint32_t tick)
+{
+    return !(h->packets[0] | h->packets[1]) && tick >= h->last[0] && h->kind != KIND_KEY;
+}
+
 static inline void visit(struct flow_table *t, uint32_t index, uint64_t now_ns,
                          struct flow_out *out)
 {
     struct flow_hot *h = &t->hot[index];
 
-    if (h->packets[0] | h->packets[1]) {
+    if (h->packets[0] | h->packets[1])
         flow_fold(t, index, out);
-    } else if (t->repricing) {
-        if (h->kind != KIND_KEY)
-            flow_arm(t, index);
-    }
-    if (clock_tick(now_ns) >= h->last[0] && h->kind != KIND_KEY)
+    else if (t->repricing && h->kind != KIND_KEY)
+        flow_arm(t, index);
+    if (is_due(h, clock_tick(now_ns)))
         flow_due(t, index, now_ns, 2u * t->pressure, out);
 }
 
@@ -69,11 +72,6 @@ static inline void prefetch_cold(const struct flow_table *t, uint32_t index)
 static inline void prefetch_bucket(const struct flow_table *t, uint32_t index)
 {
     __builtin_prefetch(&t->bucket[bucket_first(t, t->cold[index].hash)], 1);
-}
-
-static inline bool is_due(const struct flow_hot *h, uint32_t tick)
-{
-    return !(h->packets[0] | h->packets[1]) && tick >= h->last[0] && h->kind != KIND_KEY;
 }
 
 /* Only what the visit will read: most flows are silent, their hot line says all. */
@@ -129,7 +127,6 @@ bool flow_table_drain(struct flow_table *t, struct flow_out *out)
             continue;
         prefetch_cold(t, t->position + PREFETCH_FLOWS);
         prefetch_bucket(t, t->position + PREFETCH_FLOWS / 2);
-        flow_fold(t, t->position, out);
         flow_finish(t, t->position, flow_is_closed(h) ? END_DETECTED : END_FORCED, out);
     }
     t->draining = false;

@@ -27,6 +27,7 @@ struct flow_table;
 struct packet;
 
 #define FLOW_TURN_NS 500000000ULL
+#define FLOW_LATE_NS 1000000000ULL /* a packet this much older than the newest is late */
 
 struct flow_table_options {
     struct flow_config flow;

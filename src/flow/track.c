@@ -103,7 +103,7 @@ static void make_way(struct flow_table *t, uint32_t index, uint64_t ts_ns, struc
 
 static inline bool is_late(const struct flow_table *t, const struct packet *p)
 {
-    return t->newest_ts > p->ts_ns && t->newest_ts - p->ts_ns > LATE_NS;
+    return t->newest_ts > p->ts_ns && t->newest_ts - p->ts_ns > FLOW_LATE_NS;
 }
 
 /* Late packets, and those whose octets the hot counts might not hold. */
@@ -118,16 +118,6 @@ static void count_apart(struct flow_table *t, uint32_t index, int side, const st
     if (is_late(t, p))
         t->counters->note[NOTE_LATE_PACKETS]++;
     flow_add(t, index, side, &one, out);
-}
-
-static void promote(struct flow_table *t, uint32_t index)
-{
-    struct flow_cold *c = &t->cold[index];
-
-    if (c->rank == RANK_MANY)
-        return;
-    c->rank = RANK_MANY;
-    bucket_promote(t, c->hash, index, RANK_MANY);
 }
 
 static inline void count(struct flow_table *t, uint32_t index, int side, const struct packet *p,
@@ -149,7 +139,7 @@ static inline void count(struct flow_table *t, uint32_t index, int side, const s
     if (__builtin_expect((h->octets[side] | h->payload[side]) >> 31, 0))
         flow_fold(t, index, out);
     else if (__builtin_expect(crowded(t), 0) && h->packets[side] == PROMOTE_PACKETS)
-        promote(t, index);
+        flow_rank(t, index, RANK_MANY);
 }
 
 /* What a packet changes besides the counts. */
@@ -180,8 +170,7 @@ static inline bool outlived(struct flow_table *t, uint32_t index, int side, cons
                             struct flow_out *out)
 {
     struct flow_hot *h = &t->hot[index];
-    uint64_t newest = t->newest_ts > p->ts_ns ? t->newest_ts : p->ts_ns;
-    uint64_t clock = packet_clock(t, newest);
+    uint64_t clock = packet_arrival(t, p);
 
     if (((h->packets[0] | h->packets[1]) == 0) & (clock_tick(clock) >= h->last[0]) &&
         flow_due(t, index, clock, 0, out))
@@ -220,7 +209,8 @@ static uint32_t update(struct flow_table *t, struct flow_probe *probe, const str
     if (p->ts_ns >= t->newest_ts)
         t->newest_ts = p->ts_ns;
     observe(t, index, side, p); /* first: counting may set a deadline, by the state */
-    if (__builtin_expect((t->newest_ts - p->ts_ns > LATE_NS) | (p->octets >> 31), 0))
+    /* late, or too large for the hot counts; newest_ts is not before it: one test, no branch */
+    if (__builtin_expect((t->newest_ts - p->ts_ns > FLOW_LATE_NS) | (p->octets >> 31), 0))
         count_apart(t, index, side, p, out);
     else
         count(t, index, side, p, out);
