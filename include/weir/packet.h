@@ -29,8 +29,8 @@ enum link_type {
     LINK_COUNT
 };
 
-/* Tunnels that decode opens, X(SYMBOL, name, what it is); a flow.decap list names them and is a mask
- * of (1 << kind). */
+/* Tunnels that decode opens, X(SYMBOL, name, what it is); a flow.decap list names them and is a
+ * mask of (1 << kind). */
 #define TUNNEL_KINDS(X)                                                                            \
     X(GRE, "gre", "RFC 2784, 2890 (key), NVGRE/TEB; tunnel_id = key")                              \
     X(ERSPAN, "erspan", "type II and III over GRE; tunnel_id = session id")                        \

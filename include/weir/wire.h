@@ -1,6 +1,7 @@
 /*
  * Numbers that stand in frames: types, protocols, ports and header lengths. Enums and
- * lists only, so that the XDP program can include it. Lengths are in octets; names of lengths end in _LEN.
+ * lists only, so that the XDP program can include it. Lengths are in octets; names of lengths end
+ * in _LEN.
  */
 #pragma once
 

@@ -69,7 +69,7 @@ const struct config_key config_keys[] = {
      .help = "datagrams whose fragments are tracked at once, per worker"},
     {"flow.fragment_timeout", DURATION(flow.fragment_ns, 100 * MS, HOUR), .fallback = "30s",
      .help = "how long a datagram's fragments are tracked"},
-    {"hosts.networks", PREFIXES(hosts.network, hosts.network_count, CONFIG_NETWORKS_MAX),
+    {"hosts.networks", PREFIXES(hosts.networks.prefix, hosts.networks.count, CONFIG_NETWORKS_MAX),
      .fallback = "10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 169.254.0.0/16, fc00::/7, fe80::/10",
      .help = "what is inside: address prefixes of the own hosts"},
 };

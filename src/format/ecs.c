@@ -100,7 +100,7 @@ static char *put_side(char *out, const char *name, const struct flow_record *r, 
 /* As seen from the perimeter that hosts.networks draws. */
 static const char *direction(const struct config *config, const struct flow_record *r)
 {
-    if (!config->hosts.network_count)
+    if (!config->hosts.networks.count)
         return NULL;
     bool from_inside = record_side_is_local(config, r, 0),
          to_inside = record_side_is_local(config, r, 1);

@@ -107,7 +107,7 @@ static char *write_conn_state(const struct field_view *v, unsigned side, char *o
 
 static char *write_local(const struct field_view *v, unsigned side, char *out)
 {
-    if (!v->config->hosts.network_count)
+    if (!v->config->hosts.networks.count)
         return out;
     return put_text(out, record_side_is_local(v->config, v->record, side) ? "true" : "false");
 }

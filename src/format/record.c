@@ -11,8 +11,8 @@ bool record_side_is_local(const struct config *config, const struct flow_record 
 {
     const struct hosts_config *hosts = &config->hosts;
 
-    for (uint32_t i = 0; i < hosts->network_count; i++)
-        if (ip_prefix_contains(&hosts->network[i], r->ip_version, r->address[side]))
+    for (uint32_t i = 0; i < hosts->networks.count; i++)
+        if (ip_prefix_contains(&hosts->networks.prefix[i], r->ip_version, r->address[side]))
             return true;
     return false;
 }

@@ -112,8 +112,8 @@ static inline struct flow_record sample_notice(void)
 
 static inline struct config sample_config(void)
 {
-    struct config c = {.sensor.name = "tap-1", .hosts.network_count = 1};
-    c.hosts.network[0] = (struct ip_prefix){.address = {10}, .version = 4, .length = 8};
+    struct config c = {.sensor.name = "tap-1", .hosts.networks.count = 1};
+    c.hosts.networks.prefix[0] = (struct ip_prefix){.address = {10}, .version = 4, .length = 8};
     return c;
 }
 

@@ -64,8 +64,8 @@ static void defaults_are_those_of_the_design(void **state)
     assert_int_equal(c.flow.fragment_ns, 30 * S);
     assert_int_equal(c.flow.decap, (1 << TUNNEL_KIND_COUNT) - (1 << TUNNEL_GRE));
     assert_false(c.flow.vlan_in_key || c.flow.tunnel_in_key);
-    assert_int_equal(c.hosts.network_count, 6);
-    assert_true(ip_prefix_contains(&c.hosts.network[1], 4, inside));
+    assert_int_equal(c.hosts.networks.count, 6);
+    assert_true(ip_prefix_contains(&c.hosts.networks.prefix[1], 4, inside));
 }
 
 static void a_file_without_keys_gives_the_defaults(void **state)
@@ -122,8 +122,8 @@ static void every_type_is_read(void **state)
     assert_int_equal(c.flow.idle_ns, 15 * S);
     assert_int_equal(c.flow.max_flows, 100000);
     assert_int_equal(c.flow.decap, 1 << TUNNEL_GRE | 1 << TUNNEL_VXLAN);
-    assert_int_equal(c.hosts.network_count, 2);
-    ip_prefix_format(&c.hosts.network[1], text);
+    assert_int_equal(c.hosts.networks.count, 2);
+    ip_prefix_format(&c.hosts.networks.prefix[1], text);
     assert_string_equal(text, "2001:db8::/32");
 }
 
@@ -253,7 +253,7 @@ static void a_long_list_is_refused(void **state)
     for (int i = 0; i < CONFIG_NETWORKS_MAX; i++)
         n += (size_t)snprintf(text + n, sizeof(text) - n, "  - 10.0.%d.0/24\n", i);
     assert_int_equal(load(text, &c, &error), 0);
-    assert_int_equal(c.hosts.network_count, CONFIG_NETWORKS_MAX);
+    assert_int_equal(c.hosts.networks.count, CONFIG_NETWORKS_MAX);
     strcpy(text + n, "  - 11.0.0.0/8\n");
     assert_int_equal(load(text, &c, &error), -EINVAL);
     assert_string_equal(error.text, "weir.yaml:259: hosts.networks[256]: more than 256 elements");
@@ -273,10 +273,10 @@ static void set_takes_any_key(void **state)
     assert_int_equal(c.flow.idle_ns, 15 * S);
     assert_int_equal(c.flow.keep_ns[KEEP_TCP_CLOSED], S);
     assert_int_equal(c.flow.max_flows, 0);
-    assert_int_equal(c.hosts.network_count, 2);
-    assert_int_equal(c.hosts.network[1].version, 6);
+    assert_int_equal(c.hosts.networks.count, 2);
+    assert_int_equal(c.hosts.networks.prefix[1].version, 6);
     assert_int_equal(config_set(&c, "hosts.networks", "none", &error), 0);
-    assert_int_equal(c.hosts.network_count, 0);
+    assert_int_equal(c.hosts.networks.count, 0);
 }
 
 static void set_names_what_is_wrong_and_changes_nothing(void **state)
@@ -332,7 +332,7 @@ static void what_is_printed_loads_to_the_same(void **state)
         free(text);
         assert_same(&c, &again);
         assert_int_equal(c.flow.decap, again.flow.decap);
-        assert_int_equal(c.hosts.network_count, again.hosts.network_count);
+        assert_int_equal(c.hosts.networks.count, again.hosts.networks.count);
     }
 }
 
@@ -343,11 +343,11 @@ static void the_longest_list_is_printed_so_that_it_loads(void **state)
     struct config_error error;
 
     config_defaults(&c);
-    c.hosts.network_count = CONFIG_NETWORKS_MAX;
+    c.hosts.networks.count = CONFIG_NETWORKS_MAX;
     for (unsigned i = 0; i < CONFIG_NETWORKS_MAX; i++) {
-        c.hosts.network[i] = (struct ip_prefix){.version = 6, .length = 128};
-        memset(c.hosts.network[i].address, 0x11, 15);
-        c.hosts.network[i].address[15] = (uint8_t)i;
+        c.hosts.networks.prefix[i] = (struct ip_prefix){.version = 6, .length = 128};
+        memset(c.hosts.networks.prefix[i].address, 0x11, 15);
+        c.hosts.networks.prefix[i].address[15] = (uint8_t)i;
     }
     char *text = printed(&c);
     assert_int_equal(load(text, &again, &error), 0);

@@ -139,7 +139,7 @@ static void direction_is_seen_from_the_perimeter(void **state)
         assert_json_string(v, "network/direction", cases[i].expected);
         yajl_tree_free(v);
     }
-    c.hosts.network_count = 0;
+    c.hosts.networks.count = 0;
     v = document(&c, &r);
     assert_json_absent(v, "network/direction");
     yajl_tree_free(v);

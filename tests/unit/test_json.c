@@ -78,7 +78,7 @@ static void what_is_not_known_is_absent(void **state)
     (void)state;
     struct config c = sample_config();
     struct flow_record r = sample_icmp6();
-    c.hosts.network_count = 0;
+    c.hosts.networks.count = 0;
     r.missed = 1;
     char *line = encode(&format_json, &c, &r);
     yajl_val v = parse_line(line);
