@@ -79,7 +79,7 @@ def files(root):
     """Every text file of the tree, build folders left out."""
     for path in sorted(Path(root).rglob("*")):
         relative = path.relative_to(root)
-        if any(part.startswith(SKIPPED_FOLDERS) for part in relative.parts[:-1]) or not path.is_file():
+        if any(part.startswith(SKIPPED_FOLDERS) for part in relative.parts[:-1]) or not path.is_file() or path.name == ".git":
             continue
         try:
             yield Source(relative.as_posix(), path.read_text(encoding="utf-8"))
