@@ -17,6 +17,7 @@
 
 struct config;
 struct flow_record;
+struct record_encoder;
 
 #define MESSAGE_MAX 65535 /* RFC 7011 §3.1 */
 
@@ -42,10 +43,11 @@ struct export_statistics {
 };
 
 struct message_options {
-    const struct config *config; /* must outlive the builder */
-    uint64_t profile;            /* enum export_profile */
-    uint32_t message_size;       /* octets at most, 512..MESSAGE_MAX */
-    bool repeat_templates;       /* each message begins with them (never needed over TCP) */
+    const struct config *config;          /* must outlive the builder */
+    uint64_t profile;                     /* enum export_profile */
+    const struct record_encoder *encoder; /* of JSON profiles; NULL for IPFIX */
+    uint32_t message_size;                /* octets at most, 512..MESSAGE_MAX */
+    bool repeat_templates; /* each message begins with them (never needed over TCP) */
 };
 
 int message_builder_create(const struct message_options *, struct message_builder **);
@@ -67,6 +69,9 @@ struct message_info message_templates(const struct message_builder *, uint8_t *o
 /* Options records with these statistics (RFC 7011 §4.1-4.3); len 0 where the profile has none. */
 struct message_info message_statistics(const struct message_builder *,
                                        const struct export_statistics *, uint8_t *out);
+
+/* export.domain, or where that is 0 a number made of sensor.name, never 0. */
+uint32_t message_domain(const struct config *);
 
 /* True for IPFIX: messages carry a sequence number and need templates. */
 bool message_is_ipfix(uint64_t profile);
