@@ -5,6 +5,8 @@ usage: tally.py [--step NAME=LOG | --ok NAME | LABEL=FILE]...
 
 Prints the output of what failed, then `N passed, N failed, N skipped`: cmocka cases and pytest tests one by one, other
 programs and --ok as one test each. A file that is missing or empty is a failure, explained by the .log beside it.
+Where X.again.xml stands beside X.xml, it holds a second run of what failed in the first: what passes there is
+counted as passed, and named.
 Exit 0 if something passed and nothing failed."""
 import json
 import re
@@ -45,10 +47,26 @@ def read_meson(label, path, failures):
     return counts
 
 
+def bad_children(case):
+    return [child for child in case if child.tag in ("failure", "error")]
+
+
+def passed_again(path):
+    """Names of the cases that passed in the second run, if there was one."""
+    again = path.with_suffix(".again.xml")
+    if not again.exists():
+        return set()
+    return {(case.get("classname"), case.get("name")) for case in xml.parse(again).iter("testcase")
+            if not bad_children(case) and case.find("skipped") is None}
+
+
 def read_junit(label, path, failures):
-    counts = Counter()
+    counts, again = Counter(), passed_again(path)
     for case in xml.parse(path).iter("testcase"):
-        bad = [child for child in case if child.tag in ("failure", "error")]
+        bad = bad_children(case)
+        if bad and (case.get("classname"), case.get("name")) in again:
+            print(f"passed when run again: {label}: {case.get('classname')}::{case.get('name')}")
+            bad = []
         skipped = case.find("skipped") is not None
         counts["failed" if bad else "skipped" if skipped else "passed"] += 1
         for child in bad:

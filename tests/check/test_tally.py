@@ -54,6 +54,21 @@ def test_a_failing_pytest_is_counted_and_shown(tmp_path):
     assert "--- replay: a::bad\nwhy it failed" in output
 
 
+@pytest.mark.parametrize("second,result", [
+    ('<testcase classname="a" name="bad"/>', (0, "2 passed, 0 failed, 1 skipped")),
+    ('<testcase classname="a" name="bad"><skipped/></testcase>', (1, "1 passed, 1 failed, 1 skipped")),
+    ('<testcase classname="a" name="bad"><error message="m"/></testcase>', (1, "1 passed, 1 failed, 1 skipped")),
+    ('<testcase classname="a" name="other"/>', (1, "1 passed, 1 failed, 1 skipped")),
+])
+def test_only_what_passes_in_a_second_run_is_forgiven_and_named(tmp_path, second, result):
+    junit = tmp_path / "x.xml"
+    junit.write_text(JUNIT % '<testcase classname="a" name="bad"><failure message="m">why it failed</failure></testcase>')
+    (tmp_path / "x.again.xml").write_text(f"<testsuites><testsuite>{second}</testsuite></testsuites>")
+    code, line, output = tally(f"e2e={junit}")
+    assert (code, line) == result
+    assert ("passed when run again: e2e: a::bad" in output) == (code == 0)
+
+
 def test_missing_empty_and_broken_results_fail(tmp_path):
     (tmp_path / "empty.json").write_text("")
     (tmp_path / "broken.json").write_text("{")
