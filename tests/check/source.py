@@ -81,6 +81,8 @@ def files(root):
         relative = path.relative_to(root)
         if any(part.startswith(SKIPPED_FOLDERS) for part in relative.parts[:-1]) or not path.is_file() or path.name == ".git":
             continue
+        if relative.as_posix() == ".git":  # of a linked work tree: it names the place of the repository
+            continue
         try:
             yield Source(relative.as_posix(), path.read_text(encoding="utf-8"))
         except UnicodeDecodeError:
