@@ -18,6 +18,7 @@
 struct config;
 struct flow_record;
 struct record_encoder;
+struct record_encoder;
 
 #define MESSAGE_MAX 65535 /* RFC 7011 §3.1 */
 
@@ -59,18 +60,22 @@ bool message_builder_add(struct message_builder *, const struct flow_record *);
 /* Records that wait. */
 uint32_t message_builder_count(const struct message_builder *);
 
-/* Moves the message at out, which has room for message_size octets. Nothing waits: len 0. */
+/* Moves the message to out. Nothing waits: len 0. */
 struct message_info message_builder_take(struct message_builder *, uint8_t *out);
 
 /* What a session begins with and repeats: templates, options templates and the constant options
- * records (flow keys, names, timeouts; none in profile elk). len 0 for JSON. */
-struct message_info message_templates(const struct message_builder *, uint8_t *out);
+ * records (flow keys, names, timeouts; none in profile elk), in as many messages as they need:
+ * call with part 0, 1, ... until len is 0. JSON has none. */
+struct message_info message_templates(const struct message_builder *, uint32_t part, uint8_t *out);
 
 /* Options records with these statistics (RFC 7011 §4.1-4.3); len 0 where the profile has none. */
 struct message_info message_statistics(const struct message_builder *,
                                        const struct export_statistics *, uint8_t *out);
 
 /* export.domain, or where that is 0 a number made of sensor.name, never 0. */
+uint32_t message_domain(const struct config *);
+
+/* The observation domain id of this sensor: export.domain, or made from sensor.name; never 0. */
 uint32_t message_domain(const struct config *);
 
 /* True for IPFIX: messages carry a sequence number and need templates. */
