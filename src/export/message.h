@@ -18,7 +18,6 @@
 struct config;
 struct flow_record;
 struct record_encoder;
-struct record_encoder;
 
 #define MESSAGE_MAX 65535 /* RFC 7011 §3.1 */
 
@@ -43,18 +42,28 @@ struct export_statistics {
     uint64_t not_sent_first_ms, not_sent_last_ms;
 };
 
+#define MESSAGE_MIN 512 /* holds the longest record and the longest template */
+
 struct message_options {
     const struct config *config;          /* must outlive the builder */
     uint64_t profile;                     /* enum export_profile */
     const struct record_encoder *encoder; /* of JSON profiles; NULL for IPFIX */
-    uint32_t message_size;                /* octets at most, 512..MESSAGE_MAX */
-    bool repeat_templates; /* each message begins with them (never needed over TCP) */
+    uint32_t message_size;                /* octets at most, MESSAGE_MIN..MESSAGE_MAX */
+    /* Writes the Community ID's 30 letters of a record; NULL = profile rich goes without. */
+    size_t (*community_id)(const struct flow_record *, char *out);
 };
 
+/* Returns 0; -EINVAL: no such profile, size out of range, a JSON profile without encoder; -ENOMEM.
+ */
 int message_builder_create(const struct message_options *, struct message_builder **);
 void message_builder_destroy(struct message_builder *);
 
-/* False: it does not fit, take the message first. A record alone always fits. */
+/* Octets that out must have room for below: message_size; for JSON at least ENCODE_MAX, since a
+ * line that is longer than message_size becomes a message of its own. */
+uint32_t message_builder_room(const struct message_builder *);
+
+/* False: it does not fit, take the message first. A record alone always fits. Closing notices
+ * (flow_record_is_notice) are taken and left out: no profile has a place for them. */
 bool message_builder_add(struct message_builder *, const struct flow_record *);
 
 /* Records that wait. */
@@ -71,9 +80,6 @@ struct message_info message_templates(const struct message_builder *, uint32_t p
 /* Options records with these statistics (RFC 7011 §4.1-4.3); len 0 where the profile has none. */
 struct message_info message_statistics(const struct message_builder *,
                                        const struct export_statistics *, uint8_t *out);
-
-/* export.domain, or where that is 0 a number made of sensor.name, never 0. */
-uint32_t message_domain(const struct config *);
 
 /* The observation domain id of this sensor: export.domain, or made from sensor.name; never 0. */
 uint32_t message_domain(const struct config *);
