@@ -1,0 +1,75 @@
+#include "core/notify.h"
+
+#ifdef WEIR_SYSTEMD
+
+#include <systemd/sd-daemon.h>
+#include <time.h>
+
+/* Answers are not looked at: a manager that does not listen any more is no reason to stop. */
+
+void notify_ready(void)
+{
+    (void)sd_notify(0, "READY=1");
+}
+
+void notify_reloading(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    (void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu",
+                     (unsigned long long)now.tv_sec * 1000000 +
+                         (unsigned long long)now.tv_nsec / 1000);
+}
+
+void notify_stopping(void)
+{
+    (void)sd_notify(0, "STOPPING=1");
+}
+
+void notify_status(const char *line)
+{
+    (void)sd_notifyf(0, "STATUS=%s", line);
+}
+
+void notify_watchdog(void)
+{
+    (void)sd_notify(0, "WATCHDOG=1");
+}
+
+uint64_t notify_watchdog_ns(void)
+{
+    uint64_t usec = 0;
+
+    return sd_watchdog_enabled(0, &usec) > 0 ? usec * 1000 / 2 : 0;
+}
+
+#else
+
+void notify_ready(void)
+{
+}
+
+void notify_reloading(void)
+{
+}
+
+void notify_stopping(void)
+{
+}
+
+void notify_status(const char *line)
+{
+    (void)line;
+}
+
+void notify_watchdog(void)
+{
+}
+
+uint64_t notify_watchdog_ns(void)
+{
+    return 0;
+}
+
+#endif
