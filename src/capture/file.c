@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "capture/filter.h"
+#include "capture/link.h"
 #include "capture/stream.h"
 #include "weir/packet.h"
 
@@ -35,42 +36,6 @@ struct file_capture {
 static struct file_capture *file_of(struct capture *capture)
 {
     return (struct file_capture *)capture;
-}
-
-static enum link_type link_of(int dlt)
-{
-    static const struct {
-        int dlt;
-        enum link_type link;
-    } known[] = {
-        {DLT_EN10MB, LINK_ETHERNET},
-        {DLT_NULL, LINK_NULL},
-        {DLT_LOOP, LINK_LOOP},
-        {DLT_RAW, LINK_RAW},
-        {14, LINK_RAW}, /* DLT_RAW of OpenBSD, kept in its files */
-        {DLT_IPV4, LINK_IPV4},
-        {DLT_IPV6, LINK_IPV6},
-        {DLT_LINUX_SLL, LINK_LINUX_SLL},
-        {DLT_LINUX_SLL2, LINK_LINUX_SLL2},
-        {DLT_PPP, LINK_PPP},
-        {DLT_PPP_SERIAL, LINK_PPP},
-        {DLT_C_HDLC, LINK_CHDLC},
-    };
-
-    for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
-        if (known[i].dlt == dlt)
-            return known[i].link;
-    return LINK_UNSUPPORTED;
-}
-
-static const char *dlt_name(int dlt, char buffer[16])
-{
-    const char *name = pcap_datalink_val_to_name(dlt);
-
-    if (name)
-        return name;
-    snprintf(buffer, 16, "type %d", dlt);
-    return buffer;
 }
 
 /* Seconds are unsigned in a pcap file (draft-ietf-opsawg-pcap §5), while libpcap hands them on
@@ -134,7 +99,7 @@ static void explain_mixed_links(struct file_capture *f, unsigned linktype)
              "%s: holds interfaces with different link types (%s, %s), which libpcap refuses; "
              "take out one of them with: tshark -r IN -Y frame.encap_type==1 -w part.pcapng; "
              "editcap -F pcap -T ether part.pcapng part.pcap",
-             f->name, dlt_name(pcap_datalink(f->pcap), one), dlt_name(dlt, two));
+             f->name, link_dlt_name(pcap_datalink(f->pcap), one), link_dlt_name(dlt, two));
 }
 
 static void explain_error(struct file_capture *f)
@@ -235,11 +200,11 @@ static int link_start(struct file_capture *f, const struct capture_filter *filte
     char buffer[16], text[CAPTURE_ERROR_MAX];
     int dlt = pcap_datalink(f->pcap);
 
-    f->link = (uint8_t)link_of(dlt);
+    f->link = (uint8_t)link_of_dlt(dlt);
     if (f->link == LINK_UNSUPPORTED) {
         snprintf(f->warning, sizeof(f->warning),
                  "%s: link type %s (%d) is not supported, its packets make no flows", f->name,
-                 dlt_name(dlt, buffer), dlt);
+                 link_dlt_name(dlt, buffer), dlt);
         return 0;
     }
     if (!filter)

@@ -1,10 +1,13 @@
 #include "capture/filter.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <pcap/pcap.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "weir/config.h"
 
 struct capture_filter {
     size_t length;
@@ -77,4 +80,50 @@ int capture_filter_create(const char *expression, struct capture_filter **out,
 void capture_filter_destroy(struct capture_filter *filter)
 {
     free(filter);
+}
+
+static void ignored_print(FILE *text, const struct capture_config *config)
+{
+    const char *before = "not (";
+    char address[INET6_ADDRSTRLEN];
+
+    for (uint32_t i = 0; i < config->ignore_networks.count; i++, before = " or ") {
+        const struct ip_prefix *prefix = &config->ignore_networks.prefix[i];
+        bool ip6 = prefix->version == 6;
+        inet_ntop(ip6 ? AF_INET6 : AF_INET, prefix->address, address, sizeof(address));
+        fprintf(text, "%sip%s net %s/%u", before, ip6 ? "6" : "", address, prefix->length);
+    }
+    for (uint32_t i = 0; i < config->ignore_port_count; i++, before = " or ")
+        fprintf(text, "%sport %u", before, (unsigned)config->ignore_port[i]);
+    fputc(')', text);
+}
+
+static bool has_ignored(const struct capture_config *config)
+{
+    return config->ignore_networks.count || config->ignore_port_count;
+}
+
+int capture_filter_with_ignored(const struct capture_filter *filter,
+                                const struct capture_config *config, struct capture_filter **out,
+                                char error[CAPTURE_ERROR_MAX])
+{
+    const char *expression = filter ? filter->expression : "";
+    char *joined = NULL;
+    size_t length;
+
+    if (!*expression && !has_ignored(config)) {
+        *out = NULL;
+        return 0;
+    }
+    if (!has_ignored(config))
+        return capture_filter_create(expression, out, error);
+    FILE *text = open_memstream(&joined, &length);
+    if (!text)
+        return -ENOMEM;
+    if (*expression)
+        fprintf(text, "(%s) and ", expression);
+    ignored_print(text, config);
+    int status = fclose(text) == 0 ? capture_filter_create(joined, out, error) : -ENOMEM;
+    free(joined);
+    return status;
 }

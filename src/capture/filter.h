@@ -20,3 +20,14 @@ void capture_filter_destroy(struct capture_filter *filter);
  * link type and impossible on another. */
 int capture_filter_compile(const struct capture_filter *filter, struct pcap *pcap,
                            struct bpf_program *program, char error[CAPTURE_ERROR_MAX]);
+
+struct capture_config;
+
+/*
+ * The filter that also leaves out capture.ignore; filter may be NULL. Returns 0, with *out NULL
+ * when nothing is to be left out, else a filter for capture_filter_destroy(); or -ENOMEM, or
+ * -EINVAL with one line at error.
+ */
+int capture_filter_with_ignored(const struct capture_filter *filter,
+                                const struct capture_config *config, struct capture_filter **out,
+                                char error[CAPTURE_ERROR_MAX]);

@@ -4,8 +4,8 @@
  *
  *   eth0, eth:eth0     libpcap copy of an interface; harmless
  *   xdp:eth1           AF_XDP; takes the port
- *   dpdk:0000:3b:00.0  a DPDK port by PCI address; dpdk:net_ring0,... by vdev string; takes the
- * port
+ *   dpdk:0000:3b:00.0  a DPDK port by PCI address; takes the port
+ *   dpdk:net_ring0,... a DPDK port by vdev string
  *
  * Life: port_open() in the control thread, with all rights; then rights are dropped; port_start();
  * workers use the queues; when all workers have stopped, port_close(), which needs no rights. Other
@@ -25,7 +25,7 @@ struct port;
 struct port_options {
     const struct config *config;         /* must outlive the port */
     const struct capture_filter *filter; /* -F, or NULL; must outlive the port */
-    const char *source;                  /* as above */
+    const char *source;                  /* as above, with its prefix */
     uint16_t index;                      /* packet.port */
     uint16_t workers;                    /* queues wanted */
     const char *const *all_sources;      /* DPDK's EAL starts once, with all its ports */
@@ -71,6 +71,9 @@ int port_open(const struct port_options *, struct port **, char error[CAPTURE_ER
 
 /* Whether the source takes the port away from the operating system. */
 bool port_takes(const char *source);
+
+/* What the source names behind its prefix. */
+const char *port_device(const char *source);
 
 /* For each kind, as port_open(). */
 int port_open_live(const struct port_options *, struct port **, char error[CAPTURE_ERROR_MAX]);

@@ -1,0 +1,35 @@
+/*
+ * A network interface as the kernel sees it, over one rtnetlink socket that is opened while there
+ * are rights and works without any.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct interface {
+    int socket;     /* rtnetlink */
+    uint32_t index; /* follows the interface when it is renamed */
+    uint32_t sequence;
+};
+
+struct interface_state {
+    bool gone; /* no such interface any more; the rest is 0 */
+    bool up;   /* administratively, and with a carrier */
+    bool loopback;
+    uint32_t mtu;
+    uint32_t rx_queues;
+    uint64_t rx_packets; /* since the interface exists */
+    uint64_t rx_dropped; /* rx_dropped + rx_missed_errors: by driver or stack */
+};
+
+/* 0, -ENODEV or another -errno of socket(2). */
+int interface_open(struct interface *interface, const char *name);
+void interface_close(struct interface *interface);
+
+/* 0 or -errno; a removed interface is no error. */
+int interface_read(struct interface *interface, struct interface_state *state);
+
+/* Whether an IPv4 or IPv6 default route leaves by the interface: taking it would cut this machine
+ * off. Returns 1, 0 or -errno. */
+int interface_has_default_route(struct interface *interface);
