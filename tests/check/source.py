@@ -79,9 +79,7 @@ def files(root):
     """Every text file of the tree, build folders left out."""
     for path in sorted(Path(root).rglob("*")):
         relative = path.relative_to(root)
-        if any(part.startswith(SKIPPED_FOLDERS) for part in relative.parts[:-1]) or not path.is_file() or path.name == ".git":
-            continue
-        if relative.as_posix() == ".git":  # of a linked work tree: it names the place of the repository
+        if any(part.startswith(SKIPPED_FOLDERS) for part in relative.parts[:-1]) or path.name == ".git" or not path.is_file():
             continue
         try:
             yield Source(relative.as_posix(), path.read_text(encoding="utf-8"))
