@@ -157,7 +157,7 @@ static void finish(struct reader *r)
     if (flushed)
         r->exit_code = flushed;
     pipeline_ledger(r->pipeline, &ledger);
-    ledger.written = r->output.written;
+    ledger.handed = r->output.written;
     ledger.lost = r->output.lost;
     ledger_print(&ledger, stderr);
     if (!ledger_closed(&ledger))

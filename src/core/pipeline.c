@@ -34,7 +34,7 @@ struct pipeline {
     struct counters counters;
     struct flow_table *table;
     const struct capture *source; /* of the burst before */
-    uint64_t received, delivered;
+    uint64_t received, delivered, filtered;
     struct burst burst;
     struct flow_out out;
 };
@@ -195,8 +195,7 @@ void pipeline_source_done(struct pipeline *p, const struct capture *source)
     capture_stats(source, &stats);
     p->source = NULL;
     p->received += stats.received;
-    p->counters.fate_packets[FATE_FILTERED] += stats.filtered;
-    p->counters.fate_octets[FATE_FILTERED] += stats.filtered_octets;
+    p->filtered += stats.filtered;
 }
 
 void pipeline_drain(struct pipeline *p)
@@ -210,6 +209,7 @@ void pipeline_ledger(const struct pipeline *p, struct ledger *ledger)
 {
     ledger->received = p->received;
     ledger->delivered = p->delivered;
+    ledger->filtered = p->filtered;
     ledger->counters = p->counters;
     flow_table_census(p->table, &ledger->census);
 }

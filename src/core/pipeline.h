@@ -33,7 +33,7 @@ void pipeline_source_done(struct pipeline *, const struct capture *);
 /* Ends all flows. */
 void pipeline_drain(struct pipeline *);
 
-/* Everything but the records written, which the caller knows. */
+/* Everything but the records handed on and lost, which the caller knows. */
 void pipeline_ledger(const struct pipeline *, struct ledger *);
 
 uint64_t pipeline_packets(const struct pipeline *);
