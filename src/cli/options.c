@@ -6,6 +6,8 @@
 #include "cli/cli.h"
 #include "config/config.h"
 
+#define CLI_KEY_MAX 64
+
 enum common_option { COMMON_CONFIG, COMMON_HELP, COMMON_COUNT };
 
 const struct cli_option cli_common_options[] = {
@@ -30,10 +32,10 @@ struct cursor {
     const struct cli_command *cmd;
     int argc;
     char **argv;
-    int next;           /* word */
-    const char *joined; /* letters left in a word like -ab */
-    bool only_operands; /* behind "--" */
-    char key[64];       /* of the last override */
+    int next;              /* word */
+    const char *joined;    /* letters left in a word like -ab */
+    bool only_operands;    /* behind "--" */
+    char key[CLI_KEY_MAX]; /* of the last override */
 };
 
 static enum item_kind complain(const struct cursor *c, const char *format, ...)
@@ -225,6 +227,16 @@ static bool collect(struct cursor c, struct cli_args *args)
     return true;
 }
 
+bool cli_check_config(const char *command, struct config *config)
+{
+    struct config_error error;
+
+    if (config_check(config, &error) == 0)
+        return true;
+    fprintf(stderr, "weir %s: %s\n", command, error.text);
+    return false;
+}
+
 bool cli_parse(const struct cli_command *cmd, int argc, char **argv, struct cli_args *args)
 {
     struct cursor begin = {.cmd = cmd, .argc = argc, .argv = argv, .next = 1};
@@ -239,5 +251,7 @@ bool cli_parse(const struct cli_command *cmd, int argc, char **argv, struct cli_
         fprintf(stderr, "%s\n", error.text);
         return stop(args, CLI_USAGE);
     }
-    return collect(begin, args);
+    if (!collect(begin, args))
+        return false;
+    return cli_check_config(cmd->name, &args->config) ? true : stop(args, CLI_USAGE);
 }

@@ -45,6 +45,10 @@ struct cli_args {
  * names what is wrong to stderr; return args->exit_code. */
 bool cli_parse(const struct cli_command *cmd, int argc, char **argv, struct cli_args *args);
 
+/* config_check() once more, for a command that sets keys by options of its own. False: one line
+ * that names what is wrong went to stderr. */
+bool cli_check_config(const char *command, struct config *config);
+
 /* Those every subcommand has, up to an entry without name. */
 extern const struct cli_option cli_common_options[];
 

@@ -6,9 +6,11 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <yaml.h>
 
+#include "config/collector.h"
 #include "config/config.h"
 #include "config/error.h"
 #include "config/keys.h"
@@ -26,6 +28,7 @@ struct loader {
     size_t len;
     char source[SOURCE_MAX]; /* file name for errors */
     char path[KEY_PATH_MAX]; /* of the key at hand: "flow.keep", "hosts.networks[2]" */
+    uint32_t section;        /* index of the section at hand in its list */
     struct config *config;
     struct config_error *error;
 };
@@ -117,9 +120,26 @@ static const char *found(const struct loader *l)
                                                         : "a value";
 }
 
-static int read_list(struct loader *l, const struct config_key *key)
+static int read_section(struct loader *l);
+
+/* A section of its own, or what the text of one says. */
+static int read_element(struct loader *l, const struct config_key *key)
 {
     struct config_error why;
+
+    if (key->type == CONFIG_COLLECTORS && l->event.type == YAML_MAPPING_START_EVENT) {
+        if (config_collector_append(l->config, &why) < 0)
+            return FAIL(l, "%s", why.text);
+        l->section = l->config->exports.collector_count - 1;
+        return read_section(l);
+    }
+    if (l->event.type != YAML_SCALAR_EVENT || is_null(l))
+        return FAIL(l, "expected a value, found %s", found(l));
+    return config_value_add(key, scalar(l), l->config, &why) < 0 ? FAIL(l, "%s", why.text) : 0;
+}
+
+static int read_list(struct loader *l, const struct config_key *key)
+{
     size_t path_len = strlen(l->path);
 
     config_value_clear(key, l->config);
@@ -128,10 +148,8 @@ static int read_list(struct loader *l, const struct config_key *key)
         if (r < 0 || l->event.type == YAML_SEQUENCE_END_EVENT)
             return r;
         snprintf(l->path + path_len, sizeof(l->path) - path_len, "[%u]", i);
-        if (l->event.type != YAML_SCALAR_EVENT || is_null(l))
-            return FAIL(l, "expected a value, found %s", found(l));
-        if (config_value_add(key, scalar(l), l->config, &why) < 0)
-            return FAIL(l, "%s", why.text);
+        if ((r = read_element(l, key)) < 0)
+            return r;
         l->path[path_len] = '\0';
     }
 }
@@ -145,9 +163,8 @@ static int read_value(struct loader *l, const struct config_key *key)
         return read_list(l, key);
     if (l->event.type != YAML_SCALAR_EVENT || is_null(l))
         return FAIL(l, "expected %s, found %s", list ? "a list" : "a value", found(l));
-    if (config_value_parse(key, scalar(l), l->config, &why) < 0)
-        return FAIL(l, "%s", why.text);
-    return 0;
+    void *base = config_section(key, l->config, l->section);
+    return config_value_parse(key, scalar(l), base, &why) < 0 ? FAIL(l, "%s", why.text) : 0;
 }
 
 /* Appends the name at hand to the path. */
@@ -160,8 +177,8 @@ static int enter_name(struct loader *l)
         return FAIL(l, "expected the name of a key, found %s", found(l));
     config_quote(scalar(l), name, sizeof(name));
     snprintf(l->path + n, sizeof(l->path) - n, "%s%s", n ? "." : "", name);
-    if (strchr(scalar(l), '.'))
-        return FAIL(l, "sections are written as nested mappings, not with dots");
+    if (strpbrk(scalar(l), ".["))
+        return FAIL(l, "sections are written as nested mappings, not with dots or brackets");
     return 0;
 }
 
@@ -172,8 +189,6 @@ static int fail_unknown(struct loader *l)
         return FAIL(l, "no such key (did you mean %s?)", near);
     return FAIL(l, "no such key (weir check --keys lists all)");
 }
-
-static int read_section(struct loader *l);
 
 /* Reads "name: value" or "name: section". given holds, for each child of the mapping at hand, the
  * line that gave it, in the slot of the first key under that child. */
@@ -191,8 +206,8 @@ static int read_child(struct loader *l, unsigned given[CONFIG_KEYS_MAX])
     r = pull(l);
     if (r < 0)
         return r;
-    const struct config_key *key = &config_keys[under];
-    return strcmp(key->name, l->path) == 0 ? read_value(l, key) : read_section(l);
+    const struct config_key *key = config_key_find(l->path);
+    return key ? read_value(l, key) : read_section(l);
 }
 
 /* Recursion is as deep as the table's names have dots. */
@@ -235,21 +250,26 @@ static int read_stream(struct loader *l)
 int config_load_memory(const char *name, const void *bytes, size_t len, struct config *config,
                        struct config_error *error)
 {
-    struct config next;
-    struct loader l = {.bytes = bytes, .len = len, .config = &next, .error = error};
+    struct loader l = {.bytes = bytes, .len = len, .error = error};
+    int r;
 
     config_quote(name, l.source, sizeof(l.source));
     if (len > CONFIG_FILE_MAX)
         return config_fail(error, -EFBIG, "%s: longer than %u octets", l.source, CONFIG_FILE_MAX);
-    if (!yaml_parser_initialize(&l.parser))
-        return config_fail(error, -ENOMEM, "%s: out of memory", l.source);
+    l.config = malloc(sizeof(*l.config));
+    if (!l.config || !yaml_parser_initialize(&l.parser)) {
+        r = config_fail(error, -ENOMEM, "%s: out of memory", l.source);
+        goto free_config;
+    }
     yaml_parser_set_encoding(&l.parser, YAML_UTF8_ENCODING);
     yaml_parser_set_input_string(&l.parser, bytes, len);
-    config_defaults(&next);
-    int r = read_stream(&l);
+    config_defaults(l.config);
+    r = read_stream(&l);
     if (r == 0)
-        *config = next;
+        *config = *l.config;
     yaml_event_delete(&l.event);
     yaml_parser_delete(&l.parser);
+free_config:
+    free(l.config);
     return r;
 }

@@ -17,6 +17,8 @@ static const struct unit durations[] = {
     {"s", UINT64_C(1000000000)},     {"ms", UINT64_C(1000000)},
 };
 static const struct unit counts[] = {{"G", 1000000000}, {"M", 1000000}, {"k", 1000}};
+static const struct unit octets[] = {{"GiB", 1 << 30},  {"MiB", 1 << 20}, {"KiB", 1 << 10},
+                                     {"G", 1000000000}, {"M", 1000000},   {"k", 1000}};
 
 #define LENGTH(array) (sizeof(array) / sizeof(*(array)))
 #define SECONDS 3 /* index in durations */
@@ -88,7 +90,8 @@ const char *duration_format(uint64_t ns, char out[NUMBER_TEXT_MAX])
     return out;
 }
 
-int count_parse(const char *text, uint64_t *count)
+/* Digits, then one of units or nothing. */
+static int scaled_parse(const char *text, const struct unit *units, size_t count, uint64_t *number)
 {
     uint64_t value;
     const char *at = text;
@@ -96,23 +99,52 @@ int count_parse(const char *text, uint64_t *count)
     if (take_digits(&at, &value) < 0)
         return -EINVAL;
     if (*at) {
-        int unit = take_unit(&at, counts, 0, LENGTH(counts));
+        int unit = take_unit(&at, units, 0, count);
         if (unit < 0 || *at)
             return -EINVAL;
-        value = multiply_saturated(value, counts[unit].value);
+        value = multiply_saturated(value, units[unit].value);
     }
-    *count = value;
+    *number = value;
     return 0;
+}
+
+static const char *scaled_format(uint64_t number, const struct unit *units, size_t count, char *out)
+{
+    size_t i = 0;
+
+    while (i < count && (!number || number % units[i].value))
+        i++;
+    sprintf(out, "%" PRIu64 "%s", i < count ? number / units[i].value : number,
+            i < count ? units[i].name : "");
+    return out;
+}
+
+int count_parse(const char *text, uint64_t *count)
+{
+    return scaled_parse(text, counts, LENGTH(counts), count);
 }
 
 const char *count_format(uint64_t count, char out[NUMBER_TEXT_MAX])
 {
-    for (size_t i = 0; i < LENGTH(counts); i++) {
-        if (count && count % counts[i].value == 0) {
-            sprintf(out, "%" PRIu64 "%s", count / counts[i].value, counts[i].name);
-            return out;
-        }
-    }
-    sprintf(out, "%" PRIu64, count);
-    return out;
+    return scaled_format(count, counts, LENGTH(counts), out);
+}
+
+int octets_parse(const char *text, uint64_t *count)
+{
+    return scaled_parse(text, octets, LENGTH(octets), count);
+}
+
+const char *octets_format(uint64_t count, char out[NUMBER_TEXT_MAX])
+{
+    return scaled_format(count, octets, LENGTH(octets), out);
+}
+
+int digits_parse(const char *text, uint64_t *number)
+{
+    return scaled_parse(text, NULL, 0, number);
+}
+
+const char *digits_format(uint64_t number, char out[NUMBER_TEXT_MAX])
+{
+    return scaled_format(number, NULL, 0, out);
 }

@@ -1,5 +1,5 @@
 /*
- * Durations and counts as people write them. Pure.
+ * Durations, counts and sizes as people write them. Pure.
  */
 #pragma once
 
@@ -19,3 +19,11 @@ const char *duration_format(uint64_t ns, char out[NUMBER_TEXT_MAX]);
  * larger; or -EINVAL. */
 int count_parse(const char *text, uint64_t *count);
 const char *count_format(uint64_t count, char out[NUMBER_TEXT_MAX]);
+
+/* "1400", "8MiB", "1GiB" (powers of 1024), "1M" (of 1000); likewise. */
+int octets_parse(const char *text, uint64_t *octets);
+const char *octets_format(uint64_t octets, char out[NUMBER_TEXT_MAX]);
+
+/* "4739": digits alone; likewise. */
+int digits_parse(const char *text, uint64_t *number);
+const char *digits_format(uint64_t number, char out[NUMBER_TEXT_MAX]);

@@ -4,6 +4,7 @@
 #include "config/config.h"
 #include "config/keys.h"
 #include "config/value.h"
+#include "weir/config.h"
 
 static int wider(int width, const char *text)
 {
@@ -58,17 +59,56 @@ static int print_sections(const char *previous, const char *name, FILE *out)
     return indent;
 }
 
+static const char *last_part(const char *name)
+{
+    return strrchr(name, '.') + 1;
+}
+
+/* The keys of a section, the first behind the dash of its list; with config NULL their defaults and
+ * meanings, as a comment. */
+static void print_section(const struct config *config, uint32_t index, int indent, FILE *out)
+{
+    const char *lead = config ? "- " : "# - ";
+
+    for (size_t i = 0; i < config_key_count; i++) {
+        const struct config_key *key = &config_keys[i];
+        if (!key->stride)
+            continue;
+        fprintf(out, "%*s%s%s: ", indent, "", lead, last_part(key->name));
+        if (config)
+            config_value_print(key, config_const_section(key, config, index), out);
+        else
+            fprintf(out, "%s  # %s", key->fallback, key->help);
+        fputc('\n', out);
+        lead = config ? "  " : "#   ";
+    }
+}
+
+static void print_collectors(const struct config *config, int indent, FILE *out)
+{
+    fputs(config->exports.collector_count ? "\n" : "[]\n", out);
+    for (uint32_t i = 0; i < config->exports.collector_count; i++)
+        print_section(config, i, indent + 2, out);
+    if (!config->exports.collector_count)
+        print_section(NULL, 0, indent, out);
+}
+
 void config_print(const struct config *config, FILE *out)
 {
     const char *previous = "";
 
     for (size_t i = 0; i < config_key_count; i++) {
         const struct config_key *key = &config_keys[i];
+        if (key->stride)
+            continue;
         int indent = print_sections(previous, key->name, out);
-        fprintf(out, "%*s# %s\n%*s%s: ", indent, "", key->help, indent, "",
-                strrchr(key->name, '.') + 1);
-        config_value_print(key, config, out);
-        fputc('\n', out);
+        fprintf(out, "%*s# %s\n%*s%s: ", indent, "", key->help, indent, "", last_part(key->name));
+        if (key->type == CONFIG_COLLECTORS) {
+            print_collectors(config, indent, out);
+        } else {
+            config_value_print(key, config, out);
+            fputc('\n', out);
+        }
         previous = key->name;
     }
 }

@@ -107,11 +107,11 @@ def test_the_file_comes_before_the_overrides(tmp_path):
 def test_keys_lists_what_check_prints():
     run = weir("check", "--keys")
     assert run.returncode == 0
-    listed = re.findall(r"^([a-z_.]+\.[a-z_]+) ", run.stdout, re.M)
-    leaves = re.findall(r"^ +([a-z_]+): ?[^ \n]", weir("check").stdout, re.M)
+    listed = re.findall(r"^([a-z_.[\]]+\.[a-z_]+) ", run.stdout, re.M)
+    leaves = re.findall(r"^ +(?:# [- ] )?([a-z_]+): ?[^ \n]", weir("check").stdout, re.M)
     assert [key.rpartition(".")[2] for key in listed] == leaves
     for key in listed:
-        assert weir("check", f"--{key}=").stderr.count("no such key") == 0
+        assert weir("check", f"--{key.replace('[]', '[0]')}=").stderr.count("no such key") == 0
 
 
 @pytest.mark.parametrize("words", ["--help", "--version", "check", "check --keys", "check --help"])

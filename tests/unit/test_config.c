@@ -150,6 +150,51 @@ static void lists_may_be_empty_or_text(void **state)
     }
 }
 
+static void sections_of_a_list_are_read(void **state)
+{
+    (void)state;
+    static struct config c;
+    struct config_error error;
+    const struct collector_config *all = c.exports.collector;
+
+    assert_int_equal(load("capture:\n"
+                          "  ports: [eth0, 'dpdk:net_pcap0,rx_pcap=a.pcap']\n"
+                          "  cores: [2-5, 8]\n"
+                          "  mode: inline\n"
+                          "export:\n"
+                          "  collectors:\n"
+                          "    - name: first\n"
+                          "      transport: tls\n"
+                          "      host: collector.example\n"
+                          "      spool: 64MiB\n"
+                          "    - udp://[2001:db8::1]:2055?profile=elk\n"
+                          "    - {path: \"a \\\"b\\\\.ipfix\", transport: file}\n"
+                          "    - {}\n"
+                          "  queue: 1MiB\n",
+                          &c, &error),
+                     0);
+    assert_int_equal(c.capture.port_count, 2);
+    assert_string_equal(c.capture.port[1], "dpdk:net_pcap0,rx_pcap=a.pcap");
+    assert_int_equal(c.capture.core_count, 5);
+    assert_int_equal(c.capture.core[3], 5);
+    assert_int_equal(c.capture.core[4], 8);
+    assert_int_equal(c.capture.mode, MODE_INLINE);
+    assert_int_equal(c.exports.collector_count, 4);
+    assert_string_equal(all[0].name, "first");
+    assert_int_equal(all[0].transport, TRANSPORT_TLS);
+    assert_string_equal(all[0].host, "collector.example");
+    assert_int_equal(all[0].spool_octets, 64 << 20);
+    assert_int_equal(all[0].reconnect_ns, 60 * S);
+    assert_int_equal(all[1].transport, TRANSPORT_UDP);
+    assert_string_equal(all[1].host, "2001:db8::1");
+    assert_int_equal(all[1].port, 2055);
+    assert_int_equal(all[1].profile, PROFILE_ELK);
+    assert_string_equal(all[2].path, "a \"b\\.ipfix");
+    assert_int_equal(all[3].transport, TRANSPORT_TCP);
+    assert_int_equal(all[3].spool_octets, 1 << 30);
+    assert_int_equal(c.exports.queue_octets, 1 << 20);
+}
+
 /* What is wrong, and the whole line that says so. */
 static const char *const mistakes[][2] = {
     {"\nflow: {idle: 15x}", "2: flow.idle: \"15x\" is not a duration (100ms..30d)"},
@@ -169,7 +214,8 @@ static const char *const mistakes[][2] = {
      "1: hosts.networks[0]: \"10/8\" is not an address prefix (such as 10.0.0.0/8; at most 256)"},
     {"flow:\n  idel: 3s", "2: flow.idel: no such key (did you mean flow.idle?)"},
     {"zzzzzzzz: 3s", "1: zzzzzzzz: no such key (weir check --keys lists all)"},
-    {"flow.idle: 3s", "1: flow.idle: sections are written as nested mappings, not with dots"},
+    {"flow.idle: 3s",
+     "1: flow.idle: sections are written as nested mappings, not with dots or brackets"},
     {"flow:\n  idle: 5s\n  idle: 5s", "3: flow.idle: given twice, first in line 2"},
     {"flow:\n  idle: 5s\nflow:\n  active: 5s", "3: flow: given twice, first in line 1"},
     {"flow: {idle: {a: b}}", "1: flow.idle: expected a value, found a mapping"},
@@ -191,6 +237,33 @@ static const char *const mistakes[][2] = {
     {"flow: {idle: *a}", "1: flow.idle: anchors (&) and aliases (*) are not allowed here"},
     {"flow: {idle: !!str 5s}", "1: flow.idle: tags (!) are not allowed here"},
     {"flow: !a {idle: 5s}", "1: flow: tags (!) are not allowed here"},
+    {"export:\n  collectors:\n    - host: a\n      port: 47x9\n",
+     "4: export.collectors[0].port: \"47x9\" is not a port (1..65535, auto)"},
+    {"export:\n  collectors:\n    - host: a\n    - prot: 5\n",
+     "4: export.collectors[1].prot: no such key (did you mean export.collectors[].port?)"},
+    {"export: {collectors: [{host: a, port: 70000}]}",
+     "1: export.collectors[0].port: \"70000\" is out of range (1..65535, auto)"},
+    {"export: {collectors: [{host: a, host: b}]}",
+     "1: export.collectors[0].host: given twice, first in line 1"},
+    {"export: {collectors: [{transport: sctp}]}",
+     "1: export.collectors[0].transport: \"sctp\" is not one of the choices (tcp tls udp file)"},
+    {"export: {collectors: [{host: [a]}]}",
+     "1: export.collectors[0].host: expected a value, found a list"},
+    {"export: {collectors: [a]}",
+     "1: export.collectors[0]: \"a\": expected tcp://host:port, tls://, udp:// or "
+     "file:/path.ipfix"},
+    {"export: {collectors: [[a]]}", "1: export.collectors[0]: expected a value, found a list"},
+    {"export: {collectors: {host: a}}", "1: export.collectors: expected a list, found a mapping"},
+    {"export: {'collectors[0]': {host: a}}",
+     "1: export.collectors[0]: sections are written as nested mappings, not with dots or brackets"},
+    {"export: {queue: 1MB}", "1: export.queue: \"1MB\" is not a number of octets (256KiB..64GiB)"},
+    {"capture: {cores: [5-2]}",
+     "1: capture.cores[0]: \"5-2\" is not a number (0..1023, or 2-5; at most 64)"},
+    {"capture: {cores: 0-64}", "1: capture.cores: more than 64 elements"},
+    {"capture: {ports: ['']}",
+     "1: capture.ports[0]: \"\" is not a printable text (1..255 octets; at most 16)"},
+    {"sensor: {control: \"a\\nb\"}",
+     "1: sensor.control: \"a\\x0ab\" is not a printable text (1..255 octets, none)"},
     {"flow:\n---\nflow:\n", "2: a second YAML document"},
     {"flow: {idle: \"5\\0s\"}", "1: flow.idle: a value with a NUL character"},
     {"flow:\n  idle: \xff\n", "2: not valid UTF-8 text: invalid leading UTF-8 octet"},
@@ -287,6 +360,14 @@ static void set_names_what_is_wrong_and_changes_nothing(void **state)
         {"flow.idel", "1s", "flow.idel: no such key (did you mean flow.idle?)"},
         {"flow.keep", "1s", "flow.keep: a section, not a key"},
         {"qqq.qqqqqq", "1s", "qqq.qqqqqq: no such key (weir check --keys lists all)"},
+        {"export.collectors[1].host", "a", "export.collectors[1].host: there are only 0"},
+        {"export.collectors[0].prot", "a",
+         "export.collectors[0].prot: no such key (did you mean export.collectors[].port?)"},
+        {"export.collectors[0]", "a", "export.collectors[0]: a section, not a key"},
+        {"export.collectors[0].port", "x",
+         "export.collectors[0].port: \"x\" is not a port (1..65535, auto)"},
+        {"export.collectors", "tcp://a, b",
+         "export.collectors: \"b\": expected tcp://host:port, tls://, udp:// or file:/path.ipfix"},
         {"hosts.networks", "192.0.2.0/24,x",
          "hosts.networks: \"x\" is not an address prefix (such as 10.0.0.0/8; at most 256)"},
         {"flow.decap", "gre,none",
@@ -304,6 +385,109 @@ static void set_names_what_is_wrong_and_changes_nothing(void **state)
     }
 }
 
+static void collectors_are_set_by_index_and_by_url(void **state)
+{
+    (void)state;
+    static struct config c;
+    struct config_error error;
+    const struct collector_config *all = c.exports.collector;
+
+    config_defaults(&c);
+    assert_int_equal(config_set(&c, "export.collectors[0].host", "a", &error), 0);
+    assert_int_equal(config_set(&c, "export.collectors[0].port", "4740", &error), 0);
+    assert_int_equal(config_add_collector(&c, "tls://b?cert=c.pem&key=k.pem", &error), 0);
+    assert_int_equal(config_add_collector(&c, "x/y.ipfix", &error), 0);
+    assert_int_equal(c.exports.collector_count, 3);
+    assert_int_equal(all[0].port, 4740);
+    assert_string_equal(all[1].cert, "c.pem");
+    assert_string_equal(all[1].key, "k.pem");
+    assert_int_equal(all[2].transport, TRANSPORT_FILE);
+    assert_string_equal(all[2].path, "x/y.ipfix");
+    assert_int_equal(config_set(&c, "export.collectors", "tcp://d, udp://e:1", &error), 0);
+    assert_int_equal(c.exports.collector_count, 2);
+    assert_string_equal(all[1].host, "e");
+    assert_int_equal(config_set(&c, "export.collectors", "none", &error), 0);
+    assert_int_equal(c.exports.collector_count, 0);
+}
+
+static void urls_of_collectors(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *url;
+        uint64_t transport, port;
+        const char *host, *path;
+    } cases[] = {
+        {"tcp://host:4739", TRANSPORT_TCP, 4739, "host", ""},
+        {"tcp://192.0.2.1", TRANSPORT_TCP, 0, "192.0.2.1", ""},
+        {"tls://host/", TRANSPORT_TLS, 0, "host", ""},
+        {"udp://[::1]:2055", TRANSPORT_UDP, 2055, "::1", ""},
+        {"udp://fe80::1", TRANSPORT_UDP, 0, "fe80::1", ""},
+        {"file:/var/x.ipfix", TRANSPORT_FILE, 0, "", "/var/x.ipfix"},
+        {"file:///var/x", TRANSPORT_FILE, 0, "", "/var/x"},
+        {"file:x?profile=json", TRANSPORT_FILE, 0, "", "x"},
+        {"file:-?profile=json", TRANSPORT_FILE, 0, "", "-"},
+        {"/a b/x.ipfix", TRANSPORT_FILE, 0, "", "/a b/x.ipfix"},
+        {"tcp:x.ipfix", TRANSPORT_FILE, 0, "", "tcp:x.ipfix"},
+    };
+    static const char *const wrong[][2] = {
+        {"host:4739", "\"host:4739\": expected tcp://host:port, tls://, udp:// or "
+                      "file:/path.ipfix"},
+        {"", "\"\": expected tcp://host:port, tls://, udp:// or file:/path.ipfix"},
+        {"sctp://h", "\"sctp://h\": transport: \"sctp\" is not one of the choices (tcp tls udp "
+                     "file)"},
+        {"tcp://", "\"tcp://\": \"\" is not an address (host:port, [::1]:port)"},
+        {"tcp://a b", "\"tcp://a b\": \"a b\" is not an address (host:port, [::1]:port)"},
+        {"tcp://[::1", "\"tcp://[::1\": \"[::1\" is not an address (host:port, [::1]:port)"},
+        {"tcp://h:47x9", "\"tcp://h:47x9\": port: \"47x9\" is not a port (1..65535, auto)"},
+        {"tcp://h?prot=3",
+         "\"tcp://h?prot=3\": prot: no such key of a collector (did you mean port?)"},
+        {"tcp://h?queue=3", "\"tcp://h?queue=3\": queue: no such key of a collector"},
+        {"tcp://h?port", "\"tcp://h?port\": port: \"\" is not a port (1..65535, auto)"},
+    };
+    static struct config c, before;
+    struct config_error error;
+
+    config_defaults(&c);
+    before = c;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        const struct collector_config *one = &c.exports.collector[0];
+        c.exports.collector_count = 0;
+        if (config_add_collector(&c, cases[i].url, &error) < 0)
+            fail_msg("%s", error.text);
+        assert_int_equal(one->transport, cases[i].transport);
+        assert_int_equal(one->port, cases[i].port);
+        assert_string_equal(one->host, cases[i].host);
+        assert_string_equal(one->path, cases[i].path);
+    }
+    c = before;
+    for (size_t i = 0; i < COUNT(wrong); i++) {
+        assert_int_equal(config_add_collector(&c, wrong[i][0], &error), -EINVAL);
+        assert_string_equal(error.text, wrong[i][1]);
+        assert_int_equal(c.exports.collector_count, 0);
+    }
+}
+
+static void a_list_of_sources_splits_where_a_source_ends(void **state)
+{
+    (void)state;
+    static struct config c;
+    struct config_error error;
+
+    config_defaults(&c);
+    assert_int_equal(config_set(&c, "capture.ports",
+                                "eth0,xdp:eth1, dpdk:net_pcap0,rx_pcap=a:b,tx=c ,dpdk:0000:3b:00.0",
+                                &error),
+                     0);
+    assert_int_equal(c.capture.port_count, 4);
+    assert_string_equal(c.capture.port[0], "eth0");
+    assert_string_equal(c.capture.port[1], "xdp:eth1");
+    assert_string_equal(c.capture.port[2], "dpdk:net_pcap0,rx_pcap=a:b,tx=c");
+    assert_string_equal(c.capture.port[3], "dpdk:0000:3b:00.0");
+    assert_int_equal(config_add_port(&c, "dpdk:net_null0,size=64", &error), 0);
+    assert_int_equal(c.capture.port_count, 5);
+}
+
 static void what_is_printed_loads_to_the_same(void **state)
 {
     (void)state;
@@ -317,6 +501,23 @@ static void what_is_printed_loads_to_the_same(void **state)
         {"flow.max_flows", "268435456"},
         {"flow.decap", "none"},
         {"flow.decap", "gtp"},
+        {"sensor.user", "yes"},
+        {"sensor.control", "/a \"b\" \\ # c: \xc3\xbc"},
+        {"sensor.control", "none"},
+        {"sensor.control", " null"},
+        {"capture.ports", "eth0, dpdk:net_pcap0,a=\"b\""},
+        {"capture.ports", "none"},
+        {"capture.cores", "2-5, 8"},
+        {"capture.mode", "inline"},
+        {"export.domain", "1000"},
+        {"export.queue", "1000000"},
+        {"export.collectors[0].host", "a"},
+        {"export.collectors[1].path", "/x y\""},
+        {"export.collectors[1].rotate_size", "1GiB"},
+        {"export.collectors[0].name", "none"},
+        {"export.collectors[0].template_resend", "never"},
+        {"export.collectors[2].reconnect", "1s"},
+        {"export.collectors", "none"},
         {"hosts.networks", "none"},
         {"hosts.networks", "::/0, ::1, 1.2.3.4, 0.0.0.0/0, ::ffff:1.2.3.4/128"},
     };
@@ -408,11 +609,15 @@ int main(void)
         cmocka_unit_test(a_file_without_keys_gives_the_defaults),
         cmocka_unit_test(every_type_is_read),
         cmocka_unit_test(lists_may_be_empty_or_text),
+        cmocka_unit_test(sections_of_a_list_are_read),
         cmocka_unit_test(every_mistake_is_named_with_its_line),
         cmocka_unit_test(deep_nesting_and_size_are_bounded),
         cmocka_unit_test(a_long_list_is_refused),
         cmocka_unit_test(set_takes_any_key),
         cmocka_unit_test(set_names_what_is_wrong_and_changes_nothing),
+        cmocka_unit_test(collectors_are_set_by_index_and_by_url),
+        cmocka_unit_test(urls_of_collectors),
+        cmocka_unit_test(a_list_of_sources_splits_where_a_source_ends),
         cmocka_unit_test(what_is_printed_loads_to_the_same),
         cmocka_unit_test(the_longest_list_is_printed_so_that_it_loads),
         cmocka_unit_test(files_that_cannot_be_read_are_named),

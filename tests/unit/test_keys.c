@@ -6,6 +6,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "config/collector.h"
 #include "config/config.h"
 #include "config/error.h"
 #include "config/keys.h"
@@ -95,6 +96,68 @@ static void counts_are_read_and_written(void **state)
         assert_int_not_equal(count_parse(wrong[i], &count), 0);
 }
 
+static void sizes_and_plain_numbers_are_read_and_written(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *in;
+        uint64_t octets;
+        const char *out;
+    } cases[] = {
+        {"0", 0, "0"},
+        {"1400", 1400, "1400"},
+        {"8MiB", 8 << 20, "8MiB"},
+        {"8192", 8192, "8KiB"},
+        {"1024KiB", 1 << 20, "1MiB"},
+        {"1G", 1000000000, "1G"},
+        {"64k", 64000, "64k"},
+        {"3GiB", UINT64_C(3) << 30, "3GiB"},
+        {"1500k", 1500000, "1500k"},
+        {"99999999999GiB", UINT64_MAX, "18446744073709551615"},
+    };
+    static const char *const wrong[] = {"", "MiB", "1MB", "1kib", "1 MiB", "1.5GiB", "-1", "1KiB2"};
+    char text[NUMBER_TEXT_MAX];
+    uint64_t value;
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        assert_int_equal(octets_parse(cases[i].in, &value), 0);
+        assert_int_equal(value, cases[i].octets);
+        assert_string_equal(octets_format(value, text), cases[i].out);
+    }
+    for (size_t i = 0; i < COUNT(wrong); i++)
+        assert_int_not_equal(octets_parse(wrong[i], &value), 0);
+    assert_int_equal(digits_parse("5000", &value), 0);
+    assert_string_equal(digits_format(value, text), "5000");
+    assert_int_not_equal(digits_parse("5k", &value), 0);
+    assert_int_not_equal(digits_parse("47x9", &value), 0);
+}
+
+static void paths_have_an_index(void **state)
+{
+    (void)state;
+    assert_int_equal(config_path_index("flow.idle"), 0);
+    assert_int_equal(config_path_index("export.collectors[12].port"), 12);
+    assert_int_equal(config_path_index("export.collectors[4294967295].port"), UINT32_MAX);
+    assert_int_equal(config_path_index("export.collectors[99999999999999999999].port"), UINT32_MAX);
+    assert_null(config_key_find("export.collectors[].port"));
+    assert_null(config_key_find("export.collectors[x].port"));
+    assert_null(config_key_find("export.collectors[1.port"));
+    assert_null(config_key_find("export.collectors[1]"));
+    assert_null(config_key_find("export.collectors1].port"));
+    assert_int_equal(config_key_under("export.collectors[1]"),
+                     config_key_find("export.collectors[1].name") - config_keys);
+}
+
+/* export.collectors[].port -> export.collectors[3].port */
+static void use_index(const char *name, char path[CONFIG_KEY_MAX + 1])
+{
+    const char *close = strchr(name, ']');
+
+    strcpy(path, name);
+    if (close)
+        sprintf(path + (close - name), "3%s", close);
+}
+
 static void the_table_is_well_formed(void **state)
 {
     (void)state;
@@ -105,8 +168,11 @@ static void the_table_is_well_formed(void **state)
         assert_true(strlen(key->name) < CONFIG_KEY_MAX);
         assert_non_null(strchr(key->name, '.'));
         assert_true(key->help && *key->help);
-        assert_ptr_equal(config_key_find(key->name), key);
-        assert_int_equal(config_key_under(key->name), i); /* no key is the section of another */
+        char path[CONFIG_KEY_MAX + 1];
+        use_index(key->name, path);
+        assert_ptr_equal(config_key_find(path), key);
+        assert_int_equal(config_key_under(path), i); /* no key is the section of another */
+        assert_int_equal(!key->stride, !strchr(key->name, '['));
         assert_true(strlen(config_value_range(key, range)) < sizeof(range));
     }
 }
@@ -116,7 +182,11 @@ static void the_table_keeps_sections_together(void **state)
 {
     (void)state;
     for (size_t i = 1; i < config_key_count; i++) {
-        char section[CONFIG_KEY_MAX];
+        char section[CONFIG_KEY_MAX + 1];
+        if (config_keys[i].stride) {
+            assert_true(config_keys[i - 1].stride || config_keys[i - 1].type == CONFIG_COLLECTORS);
+            continue;
+        }
         strcpy(section, config_keys[i].name);
         for (char *dot; (dot = strrchr(section, '.'));) {
             *dot = '\0';
@@ -132,13 +202,16 @@ static void the_table_keeps_sections_together(void **state)
 static void defaults_are_written_as_they_are_printed(void **state)
 {
     (void)state;
-    struct config config;
+    static struct config config;
+    struct config_error error;
 
     config_defaults(&config);
+    assert_int_equal(config_collector_append(&config, &error), 0);
     for (size_t i = 0; i < config_key_count; i++) {
         char *text;
         size_t len;
-        if (config_keys[i].type == CONFIG_LABEL || config_type_is_list(config_keys[i].type))
+        if (strcmp(config_keys[i].name, "sensor.name") == 0 ||
+            config_type_is_list(config_keys[i].type))
             continue;
         FILE *out = open_memstream(&text, &len);
         config_value_print(&config_keys[i], &config, out);
@@ -160,11 +233,13 @@ static void the_nearest_key_is_found(void **state)
         {"flow.keep.tpc", "flow.keep.tcp"},
         {"host.network", "hosts.networks"},
         {"flow.max-flows", "flow.max_flows"},
+        {"export.collector", "export.collectors"},
+        {"export.collectors[12].prot", "export.collectors[].port"},
+        {"export.collectors[0].flush", "export.flush"},
     };
     static const char *const strange[] = {
         "",
         "x",
-        "export.collectors",
         "completely.different",
         "flow.one_key_that_is_much_longer_than_any_key_which_the_table_could_hold",
     };
@@ -204,6 +279,8 @@ int main(void)
         cmocka_unit_test(durations_are_read_and_written),
         cmocka_unit_test(wrong_durations_are_refused),
         cmocka_unit_test(counts_are_read_and_written),
+        cmocka_unit_test(sizes_and_plain_numbers_are_read_and_written),
+        cmocka_unit_test(paths_have_an_index),
         cmocka_unit_test(the_table_is_well_formed),
         cmocka_unit_test(the_table_keeps_sections_together),
         cmocka_unit_test(defaults_are_written_as_they_are_printed),
