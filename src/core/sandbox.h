@@ -76,6 +76,11 @@ void sandbox_plan_host(struct sandbox_plan *, const char *host);
 /* What `weir run` needs with this configuration, which came from config_file (NULL = none). */
 void sandbox_plan_make(struct sandbox_plan *, const struct config *, const char *config_file);
 
+/* Whether a sandbox made by one plan is wide enough for another one, that of a configuration loaded
+ * anew. False: line names the key or port that needs a restart. */
+bool sandbox_plan_covers(const struct sandbox_plan *in_force, const struct sandbox_plan *wanted,
+                         char line[SANDBOX_LINE_MAX]);
+
 /*
  * Applies it to every thread of the process; there is no way back. Returns 0 and in line what is in
  * force; or -errno and in line what could not be had and the remedy: the caller must then end,

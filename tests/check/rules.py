@@ -11,7 +11,7 @@ LIBRARIES = {
     "config": ("yaml.h",),
     "capture": ("rte_", "xdp/", "bpf/", "pcap/", "zlib.h"),
     "redis": ("hiredis/",),
-    "core": ("cap-ng.h", "seccomp.h", "systemd/", "microhttpd.h"),
+    "core": ("seccomp.h", "systemd/", "microhttpd.h"),
 }
 LIBRARIES_OF_FILE = {"src/cli/top.c": ("ncurses.h", "curses.h")}
 

@@ -1,0 +1,201 @@
+"""The sandbox: what every thread may still do, and what it may not. The probe (tests/harness/sandbox_probe.c) enters
+it as `weir run` does, with a thread older than the sandbox and one younger, and each tries."""
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+
+import pytest
+
+import lab
+
+PROBE = lab.build_dir() / 'tests' / 'harness' / 'sandbox_probe'
+WHO = ('main', 'before', 'after')
+SHADOW = '/etc/shadow'
+
+root = pytest.mark.skipif(os.geteuid() != 0, reason='needs root')
+
+
+def landlock_version():
+    import ctypes
+    return ctypes.CDLL(None).syscall(444, None, 0, 1)
+
+
+LANDLOCK = landlock_version()
+SANITIZED = PROBE.exists() and re.search(rb'__[at]san_init', PROBE.read_bytes()) is not None
+
+pytestmark = [
+    pytest.mark.skipif(not PROBE.exists(), reason='no sandbox_probe in this build'),
+    pytest.mark.skipif(LANDLOCK < 1, reason='this kernel has no Landlock'),
+]
+filtered = pytest.mark.skipif(SANITIZED, reason='sanitizers need system calls of their own')
+ports = pytest.mark.skipif(LANDLOCK < 4, reason='Landlock of this kernel does not restrict ports')
+
+ENV = {**os.environ, 'ASAN_OPTIONS': 'detect_leaks=0'}  # looking for leaks needs ptrace
+
+
+def probe(*args, **kw):
+    return subprocess.run([PROBE, *map(str, args)], capture_output=True, text=True, timeout=lab.PATIENCE,
+                          stdin=subprocess.DEVNULL, env=ENV, **kw)
+
+
+def results(run):
+    """{action: {results of all threads}}"""
+    assert run.returncode == 0, run.stdout + run.stderr
+    found = {}
+    for who, action, result in re.findall(r'^(main|before|after) (\S+): (.*)$', run.stdout, re.M):
+        found.setdefault(action, {})[who] = result
+    assert all(tuple(sorted(by)) == tuple(sorted(WHO)) for by in found.values())
+    return {action: set(by.values()) for action, by in found.items()}
+
+
+def status_of_threads(pid):
+    for task in pathlib.Path(f'/proc/{pid}/task').iterdir():
+        yield dict(re.findall(r'^(\w+):\s*(.*)$', (task / 'status').read_text(), re.M))
+
+
+def assert_confined(pid, uid=None, at_least=1):
+    """What must hold for every thread of a sandboxed process."""
+    threads = list(status_of_threads(pid))
+    assert len(threads) >= at_least
+    for status in threads:
+        for kind in ('CapPrm', 'CapEff', 'CapInh', 'CapAmb'):
+            assert int(status[kind], 16) == 0, status
+        assert status['NoNewPrivs'] == '1', status
+        assert SANITIZED or status['Seccomp'] == '2', status
+        if uid is not None:
+            assert set(status['Uid'].split()) == {str(uid)}, status
+
+
+@pytest.fixture
+def open_dir(tmp_path):
+    """A directory that any user may write to, also through its parents."""
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    tmp_path.chmod(0o777)
+    return tmp_path
+
+
+@root
+def test_every_thread_gives_up_everything():
+    child = subprocess.Popen([PROBE, '--user', 'nobody', '--', 'wait'], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                             env=ENV)
+    try:
+        assert child.stdout.readline().startswith(b'sandbox: uid ')
+        lab.wait_for(lambda: len(list(status_of_threads(child.pid))) >= 3, 'three threads')
+        assert_confined(child.pid, 65534, at_least=3)
+        assert all(int(s['CapBnd'], 16) == 0 for s in status_of_threads(child.pid))
+    finally:
+        child.kill()
+        child.communicate()
+
+
+def test_files_are_confined(open_dir):
+    inside, outside = open_dir / 'in', open_dir / 'out'
+    readable = open_dir / 'read'
+    for folder in (inside, outside, readable):
+        folder.mkdir()
+        folder.chmod(0o777)
+        (folder / 'file').write_text('x')
+    found = results(probe('--write', inside, '--read', readable, '--', f'read:{inside}/file', f'read:{readable}/file',
+                          f'read:{outside}/file', f'create:{outside}/new', f'create:{readable}/new', f'read:{SHADOW}'))
+    assert found == {
+        f'read:{inside}/file': {'Success'},
+        f'read:{readable}/file': {'Success'},
+        f'read:{outside}/file': {'Permission denied'},
+        f'create:{outside}/new': {'Permission denied'},
+        f'create:{readable}/new': {'Permission denied'},
+        f'read:{SHADOW}': {'Permission denied'},
+    }
+    assert results(probe('--write', inside, '--', f'create:{inside}/new')) == {f'create:{inside}/new': {'Success'}}
+
+
+@ports
+def test_tcp_ports_are_confined():
+    with socket.create_server(('127.0.0.1', 0)) as good, socket.create_server(('127.0.0.1', 0)) as bad:
+        good_port, bad_port = good.getsockname()[1], bad.getsockname()[1]
+        found = results(probe('--port', good_port, '--', f'connect:{good_port}', f'connect:{bad_port}', 'bind:0'))
+    assert found == {f'connect:{good_port}': {'Success'}, f'connect:{bad_port}': {'Permission denied'},
+                     'bind:0': {'Permission denied'}}
+
+
+def test_names_are_resolved_only_when_planned():
+    assert results(probe('--name', 'localhost', '--', 'resolve:localhost'))['resolve:localhost'] == {'Success'}
+    assert results(probe('resolve:localhost'))['resolve:localhost'] != {'Success'}
+
+
+@filtered
+@pytest.mark.parametrize('action', ['exec', 'fork', 'setuid', 'protect-exec', 'socket:17'])
+def test_a_call_off_the_list_kills(action):
+    run = probe('map', action)
+    assert run.returncode == -signal.SIGSYS
+    assert 'main map: Success' in run.stdout and f'{action}:' not in run.stdout
+
+
+@filtered
+def test_libraries_cannot_be_loaded_and_signals_to_itself_work():
+    assert results(probe('map-exec')) == {'map-exec': {'Permission denied'}}
+    assert probe('abort').returncode == -signal.SIGABRT
+
+
+@filtered
+def test_log_mode_lets_calls_pass_and_off_has_no_filter():
+    run = probe('--filter', 'log', 'setuid')
+    assert results(run)['setuid'] <= {'Success', 'Operation not permitted'}
+    assert 'system calls logged' in run.stdout
+    assert 'NOT filtered' in probe('--filter', 'off', 'map').stdout
+
+
+def test_level_off_is_open_and_says_so():
+    run = probe('--level', 'off', '--', 'read:/etc/passwd')
+    assert run.stdout.startswith('sandbox: off')
+    assert results(run)['read:/etc/passwd'] == {'Success'}
+
+
+@root
+@pytest.mark.parametrize('args, line', [
+    (('--user', 'no-such-user'), 'sensor.user: there is no user "no-such-user"\n'),
+    (('--read', '/no/such/place'), 'a.key: /no/such/place: No such file or directory\n'),
+    (('--user', 'nobody', '--write', '/'), 'a.key: /: not writable by user nobody (uid 65534)\n'),
+])
+def test_what_cannot_be_had_is_one_line(args, line):
+    run = probe(*args, '--', 'map')
+    assert (run.returncode, run.stdout) == (1, line)
+
+
+@pytest.fixture
+def open_probe(open_dir):
+    """The probe where any user may run it."""
+    return shutil.copy(PROBE, open_dir / 'probe')
+
+
+def as_nobody(*capabilities):
+    raised = ''.join(f',+{c}' for c in capabilities)
+    return ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', f'--inh-caps=-all{raised}',
+            f'--ambient-caps=-all{raised}', f'--bounding-set=-all{raised}']
+
+
+@root
+def test_a_user_without_root_cannot_become_another(open_probe):
+    run = subprocess.run([*as_nobody(), open_probe, '--user', 'root', '--', 'map'], capture_output=True,
+                         text=True, timeout=lab.PATIENCE)
+    assert run.returncode == 1
+    assert run.stdout == ('sensor.user: only root can become "root"; start as root, or as that user with the '
+                          'capabilities\n')
+
+
+@root
+@filtered
+def test_ambient_capabilities_are_given_up(open_probe):
+    child = subprocess.Popen([*as_nobody('net_raw', 'net_admin', 'bpf', 'ipc_lock'), open_probe, 'wait'],
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        assert child.stdout.readline().startswith(b'sandbox: uid 65534, no capabilities')
+        lab.wait_for(lambda: len(list(status_of_threads(child.pid))) >= 3, 'three threads')
+        assert_confined(child.pid, 65534, at_least=3)
+    finally:
+        child.kill()
+        child.communicate()
