@@ -23,7 +23,7 @@ enum item_kind { ITEM_END, ITEM_ERROR, ITEM_OPTION, ITEM_OVERRIDE, ITEM_OPERAND 
 struct item {
     enum item_kind kind;
     const struct cli_option *option;
-    const char *key;   /* ITEM_OVERRIDE */
+    const char *word;  /* ITEM_OVERRIDE */
     const char *value; /* of an option, an override; the operand */
 };
 
@@ -32,10 +32,9 @@ struct cursor {
     const struct cli_command *cmd;
     int argc;
     char **argv;
-    int next;              /* word */
-    const char *joined;    /* letters left in a word like -ab */
-    bool only_operands;    /* behind "--" */
-    char key[CLI_KEY_MAX]; /* of the last override */
+    int next;           /* word */
+    const char *joined; /* letters left in a word like -ab */
+    bool only_operands; /* behind "--" */
 };
 
 static enum item_kind complain(const struct cursor *c, const char *format, ...)
@@ -112,13 +111,11 @@ static enum item_kind read_long(struct cursor *c, const char *word, struct item 
     const char *joined = word[len] ? word + len + 1 : NULL;
 
     if (memchr(word, '.', len)) {
-        if (len >= sizeof(c->key))
+        if (len >= CLI_KEY_MAX)
             return complain(c, "--%.*s: no such key", (int)len, word);
-        memcpy(c->key, word, len);
-        c->key[len] = '\0';
-        item->key = c->key;
+        item->word = word;
         item->value = take_argument(c, joined);
-        return item->value ? ITEM_OVERRIDE : complain(c, "--%s: needs a value", c->key);
+        return item->value ? ITEM_OVERRIDE : complain(c, "--%.*s: needs a value", (int)len, word);
     }
     const struct cli_option *o = len ? find_option(c->cmd, word, len) : NULL;
     return o ? read_option(c, o, joined, item)
@@ -173,7 +170,7 @@ static bool stop(struct cli_args *args, int exit_code)
 
 /* First pass: finds every mistake that needs no configuration, help, and the file; touches neither
  * argv nor config. */
-static bool scan(struct cursor c, struct cli_args *args, const char **config_file)
+static bool scan(struct cursor c, struct cli_args *args)
 {
     struct item item;
     const char *operand = NULL;
@@ -181,7 +178,7 @@ static bool scan(struct cursor c, struct cli_args *args, const char **config_fil
 
     while (next_item(&c, &item)) {
         if (item.option == &cli_common_options[COMMON_CONFIG])
-            *config_file = item.value;
+            args->config_file = item.value;
         help |= item.option == &cli_common_options[COMMON_HELP];
         if (item.kind == ITEM_OPERAND)
             operand = item.value;
@@ -209,49 +206,69 @@ static bool is_common(const struct cli_option *o)
 /* Second pass: the line holds no mistake but wrong keys or values of overrides. */
 static bool collect(struct cursor c, struct cli_args *args)
 {
-    struct config_error error;
     struct item item;
 
     args->operands = c.argv + c.next;
     while (next_item(&c, &item)) {
-        if (item.kind == ITEM_OPERAND)
+        if (item.kind == ITEM_OPERAND) {
             args->operands[args->operand_count++] = (char *)item.value;
-        else if (item.kind == ITEM_OPTION && !is_common(item.option))
+        } else if (item.kind == ITEM_OPTION && !is_common(item.option)) {
             args->value[item.option - c.cmd->options] = item.value;
-        else if (item.kind == ITEM_OVERRIDE &&
-                 config_set(&args->config, item.key, item.value, &error) < 0) {
-            fprintf(stderr, "weir %s: --%s\n", c.cmd->name, error.text);
-            return stop(args, CLI_USAGE);
+        } else if (item.kind == ITEM_OVERRIDE) {
+            if (args->override_count == CLI_OVERRIDES_MAX) {
+                complain(&c, "more than %d keys", CLI_OVERRIDES_MAX);
+                return stop(args, CLI_USAGE);
+            }
+            args->override[args->override_count++] = (struct cli_override){item.word, item.value};
         }
     }
     return true;
 }
 
-bool cli_check_config(const char *command, struct config *config)
+int cli_overlay(const struct cli_args *args, struct config *config, struct config_error *error)
+{
+    for (int i = 0; i < args->override_count; i++) {
+        const struct cli_override *o = &args->override[i];
+        char key[CLI_KEY_MAX];
+        snprintf(key, sizeof(key), "%.*s", (int)strcspn(o->word, "="), o->word);
+        int r = config_set(config, key, o->value, error);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+bool cli_check_config(const struct cli_command *cmd, struct cli_args *args)
 {
     struct config_error error;
 
-    if (config_check(config, &error) == 0)
+    if (config_check(&args->config, &error) == 0)
         return true;
-    fprintf(stderr, "weir %s: %s\n", command, error.text);
-    return false;
+    if (args->config_file)
+        fprintf(stderr, "%s: %s\n", args->config_file, error.text);
+    else
+        fprintf(stderr, "weir %s: %s\n", cmd->name, error.text);
+    return stop(args, CLI_USAGE);
 }
 
 bool cli_parse(const struct cli_command *cmd, int argc, char **argv, struct cli_args *args)
 {
     struct cursor begin = {.cmd = cmd, .argc = argc, .argv = argv, .next = 1};
-    const char *config_file = NULL;
     struct config_error error;
 
     memset(args, 0, sizeof(*args));
     config_defaults(&args->config);
-    if (!scan(begin, args, &config_file))
+    if (!scan(begin, args))
         return false;
-    if (config_file && config_load(config_file, &args->config, &error) < 0) {
+    if (args->config_file && config_load(args->config_file, &args->config, &error) < 0) {
         fprintf(stderr, "%s\n", error.text);
         return stop(args, CLI_USAGE);
     }
     if (!collect(begin, args))
         return false;
-    return cli_check_config(cmd->name, &args->config) ? true : stop(args, CLI_USAGE);
+    if (cli_overlay(args, &args->config, &error) < 0) {
+        fprintf(stderr, "weir %s: --%s\n", cmd->name, error.text);
+        return stop(args, CLI_USAGE);
+    }
+    return cli_check_config(cmd, args);
 }

@@ -15,7 +15,10 @@
 
 #include "weir/config.h"
 
+struct config_error;
+
 #define CLI_OPTIONS_MAX 16
+#define CLI_OVERRIDES_MAX 128
 
 struct cli_option {
     const char *name; /* long name, without "--" */
@@ -33,10 +36,19 @@ struct cli_command {
     const char *examples; /* lines for --help, each with its newline; NULL = none */
 };
 
+/* "--flow.idle 15s" */
+struct cli_override {
+    const char *word; /* begins with the key, which ends at '=' or with the word */
+    const char *value;
+};
+
 struct cli_args {
     struct config config;
+    const char *config_file;            /* of -c; NULL = none */
     const char *value[CLI_OPTIONS_MAX]; /* by index in options: NULL = not given; a flag has "" */
-    char **operands;                    /* a part of argv, which is reordered */
+    int override_count;
+    struct cli_override override[CLI_OVERRIDES_MAX];
+    char **operands; /* a part of argv, which is reordered */
     int operand_count;
     int exit_code; /* enum cli_exit, when cli_parse() said false */
 };
@@ -45,9 +57,13 @@ struct cli_args {
  * names what is wrong to stderr; return args->exit_code. */
 bool cli_parse(const struct cli_command *cmd, int argc, char **argv, struct cli_args *args);
 
+/* Lays the keys of the command line over a configuration that was loaded again. 0; or what
+ * config_set() returned, with the line that names the key. */
+int cli_overlay(const struct cli_args *args, struct config *config, struct config_error *error);
+
 /* config_check() once more, for a command that sets keys by options of its own. False: one line
- * that names what is wrong went to stderr. */
-bool cli_check_config(const char *command, struct config *config);
+ * that names what is wrong went to stderr; return args->exit_code. */
+bool cli_check_config(const struct cli_command *cmd, struct cli_args *args);
 
 /* Those every subcommand has, up to an entry without name. */
 extern const struct cli_option cli_common_options[];

@@ -62,6 +62,11 @@ def test_no_command_prints_help_to_stderr():
     (["check", "weir.yaml"], 'weir check: "weir.yaml": takes no operands (see weir check --help)\n'),
     (["check", "--flow.idle", "15x"], 'weir check: --flow.idle: "15x" is not a duration (100ms..30d)\n'),
     (["check", "--flow.idel=1s"], "weir check: --flow.idel: no such key (did you mean flow.idle?)\n"),
+    (["check", "--export.collectors[0].port", "47x9"],
+     'weir check: --export.collectors[0].port: "47x9" is not a port (1..65535, auto)\n'),
+    (["check", "--export.collectors", "tls://a"],
+     "weir check: export.collectors[0].cert: IPFIX over TLS needs cert and key (RFC 7011 11.3)\n"),
+    (["check", "--capture.ring=1000"], "weir check: capture.ring: 1000 is not a power of two\n"),
     (["check", "-c", "/nonexistent.yaml"], "/nonexistent.yaml: No such file or directory\n"),
     (["check", "-c", "/"], "/: Is a directory\n"),
     (["check", "-c", "/dev/zero"], "/dev/zero: longer than 1048576 octets\n"),
@@ -75,6 +80,12 @@ def test_bad_usage_is_one_line_and_exit_2(words, line):
     ("\nflow:\n  idle: 15x\n", 'weir.yaml:3: flow.idle: "15x" is not a duration (100ms..30d)'),
     ("flow:\n  idle: 1s\n  idle: 2s\n", "weir.yaml:3: flow.idle: given twice, first in line 2"),
     ("flow:\n  idel: 1s\n", "weir.yaml:2: flow.idel: no such key (did you mean flow.idle?)"),
+    ("export:\n  collectors:\n    - host: a\n      port: 47x9\n",
+     'weir.yaml:4: export.collectors[0].port: "47x9" is not a port (1..65535, auto)'),
+    ("export:\n  collectors:\n    - prot: 1\n",
+     "weir.yaml:3: export.collectors[0].prot: no such key (did you mean export.collectors[].port?)"),
+    ("export:\n  enterprise: 6871\n",
+     "weir.yaml: export.enterprise: 6871 belongs to CERT's elements (YAF, SiLK)"),
     ("flow: [1]\n", "weir.yaml:1: flow: expected keys, found a list"),
     ("flow:\n\tidle: 1s\n", "weir.yaml:2: not valid YAML: found character that cannot start any token"),
 ])
@@ -95,6 +106,17 @@ def test_the_example_holds_every_key_with_its_default():
 def test_what_check_prints_is_a_configuration(tmp_path):
     first = weir("check", "--flow.idle", "90s", "--hosts.networks=192.0.2.0/24,::/0", "--flow.decap", "none")
     assert "idle: 1m30s\n" in first.stdout
+    assert load(tmp_path, first.stdout).stdout == first.stdout
+
+
+def test_collectors_are_urls_sections_and_overrides(tmp_path):
+    url = "tls://h?cert=c.pem&key=k.pem&spool=8MiB, udp://[::1]:2055, /x/y.ipfix"
+    first = weir("check", "--export.collectors", url, "--export.collectors[1].profile", "elk",
+                 "--export.collectors[3].host", "last")
+    assert (first.returncode, first.stderr) == (0, "configuration ok\n")
+    sections = re.findall(r"^    - name: (.*)\n      transport: (.*)\n", first.stdout, re.M)
+    assert sections == [('"tls-h-4740"', "tls"), ('"udp-__1-2055"', "udp"), ('"file-y.ipfix"', "file"),
+                        ('"tcp-last-4739"', "tcp")]
     assert load(tmp_path, first.stdout).stdout == first.stdout
 
 

@@ -1,7 +1,7 @@
 /*
- * Any text as a configuration file, and as the value of every key. What loads must print to a text
- * that loads to the same; what fails must leave the configuration alone and say so in one printable
- * line.
+ * Any text as a configuration file, as the value of every key, and as the URL of a collector. What
+ * loads must print to a text that loads to the same; what fails must leave the configuration alone
+ * and say so in one printable line.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -33,7 +33,7 @@ static char *printed(const struct config *config, size_t *len)
 
 static void require_round_trip(const struct config *config)
 {
-    struct config again;
+    static struct config again;
     struct config_error error;
     size_t len, again_len;
     char *text = printed(config, &len);
@@ -54,11 +54,14 @@ static void require_line(const struct config_error *error)
 
 static void try_file(const void *bytes, size_t size)
 {
-    struct config config;
+    static struct config config;
     struct config_error error;
 
     memset(&config, 0xaa, sizeof(config));
     if (config_load_memory("weir.yaml", bytes, size, &config, &error) == 0) {
+        require_round_trip(&config);
+        if (config_check(&config, &error) < 0)
+            require_line(&error);
         require_round_trip(&config);
         return;
     }
@@ -67,24 +70,37 @@ static void try_file(const void *bytes, size_t size)
         require(((unsigned char *)&config)[i] == 0xaa);
 }
 
+/* The name of a key as users write it: in a list of sections, that of the first one. */
+static const char *usable_name(const struct config_key *key, char path[CONFIG_KEY_MAX + 1])
+{
+    const char *close = strchr(key->name, ']');
+
+    if (!close)
+        return key->name;
+    sprintf(path, "%.*s0%s", (int)(close - key->name), key->name, close);
+    return path;
+}
+
 static void try_value(const char *text)
 {
-    struct config config, before;
+    static struct config config, before;
     struct config_error error;
+    char path[CONFIG_KEY_MAX + 1];
 
-    config_defaults(&before);
+    config_defaults(&config);
     for (size_t i = 0; i < config_key_count; i++) {
-        config = before;
-        if (config_set(&config, config_keys[i].name, text, &error) == 0) {
-            require_round_trip(&config);
-        } else {
+        before = config;
+        if (config_set(&config, usable_name(&config_keys[i], path), text, &error) < 0) {
             require_line(&error);
             require(memcmp(&config, &before, sizeof(config)) == 0);
         }
     }
-    config = before;
+    require_round_trip(&config);
     if (config_set(&config, text, "1", &error) < 0)
         require_line(&error);
+    if (config_add_collector(&config, text, &error) < 0)
+        require_line(&error);
+    require_round_trip(&config);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -10,6 +10,7 @@
 
 #include "cli/cli.h"
 #include "cli/options.h"
+#include "config/config.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
 #define S UINT64_C(1000000000)
@@ -139,6 +140,29 @@ static void any_configuration_key_can_be_set(void **state)
     assert_int_equal(run.args.config.flow.active_ns, 60 * S);
 }
 
+static void collectors_are_set_and_checked(void **state)
+{
+    (void)state;
+    static struct config again;
+    struct config_error error;
+    struct run run;
+
+    parse(&run, &command,
+          "try --export.collectors=tcp://h --export.collectors[0].port 4740 a "
+          "--export.collectors[1].host=i");
+    assert_true(run.go_on);
+    assert_int_equal(run.args.config.exports.collector_count, 2);
+    assert_int_equal(run.args.config.exports.collector[0].port, 4740);
+    assert_string_equal(run.args.config.exports.collector[1].name, "tcp-i-4739");
+    config_defaults(&again);
+    assert_int_equal(cli_overlay(&run.args, &again, &error), 0);
+    assert_int_equal(again.exports.collector_count, 2);
+    assert_int_equal(again.exports.collector[0].port, 4740);
+    run.args.config.capture.ring = 1000;
+    assert_false(cli_check_config(&command, &run.args));
+    assert_int_equal(run.args.exit_code, CLI_USAGE);
+}
+
 static void the_file_comes_before_the_keys(void **state)
 {
     (void)state;
@@ -187,6 +211,9 @@ static void mistakes_are_one_line_and_exit_2(void **state)
         {"try a --flow.idle", "weir try: --flow.idle: needs a value (see weir try --help)\n"},
         {"try a --flow.idle x", "weir try: --flow.idle: \"x\" is not a duration (100ms..30d)\n"},
         {"try a --flow.idel 1", "weir try: --flow.idel: no such key (did you mean flow.idle?)\n"},
+        {"try a --export.collectors[1].port 1",
+         "weir try: --export.collectors[1].port: there are only 0\n"},
+        {"try a --capture.ring 1000", "weir try: capture.ring: 1000 is not a power of two\n"},
         {"try a -c /nonexistent/weir.yaml", "/nonexistent/weir.yaml: No such file or directory\n"},
     };
     struct run run;
@@ -251,6 +278,7 @@ int main(void)
         cmocka_unit_test(long_and_short_options_are_read),
         cmocka_unit_test(operands_mix_with_options),
         cmocka_unit_test(any_configuration_key_can_be_set),
+        cmocka_unit_test(collectors_are_set_and_checked),
         cmocka_unit_test(the_file_comes_before_the_keys),
         cmocka_unit_test(mistakes_are_one_line_and_exit_2),
         cmocka_unit_test(a_long_key_is_refused),
