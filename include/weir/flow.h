@@ -58,22 +58,27 @@ enum flow_quality {
 #undef X
 };
 
-/* TCP and UDP connection states as Zeek's conn.log defines them. */
+/* TCP and UDP connection states as Zeek's conn.log defines them. X(SYMBOL, help) */
+#define CONN_STATES(X)                                                                             \
+    X(OTH, "not TCP or UDP, or midstream")                                                         \
+    X(S0, "attempt seen, no reply")                                                                \
+    X(S1, "established, not terminated")                                                           \
+    X(S2, "established, close by the initiator, no answer to it")                                  \
+    X(S3, "established, close by the responder, no answer to it")                                  \
+    X(SF, "established and terminated (UDP: both sides spoke)")                                    \
+    X(REJ, "attempt rejected")                                                                     \
+    X(RSTO, "initiator reset an established connection")                                           \
+    X(RSTR, "responder reset")                                                                     \
+    X(RSTOS0, "initiator sent SYN then RST, no SYN-ACK")                                           \
+    X(RSTRH, "responder sent SYN-ACK then RST, no SYN")                                            \
+    X(SH, "initiator sent SYN then FIN, no SYN-ACK")                                               \
+    X(SHR, "responder sent SYN-ACK then FIN, no SYN (UDP: only the responder spoke)")
+
 enum conn_state {
-    CONN_OTH,    /* not TCP or UDP, or midstream */
-    CONN_S0,     /* attempt seen, no reply */
-    CONN_S1,     /* established, not terminated */
-    CONN_S2,     /* established, close by the initiator, no answer to it */
-    CONN_S3,     /* established, close by the responder, no answer to it */
-    CONN_SF,     /* established and terminated (UDP: both sides spoke) */
-    CONN_REJ,    /* attempt rejected */
-    CONN_RSTO,   /* initiator reset an established connection */
-    CONN_RSTR,   /* responder reset */
-    CONN_RSTOS0, /* initiator sent SYN then RST, no SYN-ACK */
-    CONN_RSTRH,  /* responder sent SYN-ACK then RST, no SYN */
-    CONN_SH,     /* initiator sent SYN then FIN, no SYN-ACK */
-    CONN_SHR,    /* responder sent SYN-ACK then FIN, no SYN (UDP: only the responder spoke) */
-    CONN_STATE_COUNT
+#define X(symbol, help) CONN_##symbol,
+    CONN_STATES(X)
+#undef X
+        CONN_STATE_COUNT
 };
 
 /* One value per side. */

@@ -89,11 +89,9 @@ const char *end_reason_text(uint8_t reason)
 const char *conn_state_name(uint8_t state)
 {
     static const char *const names[CONN_STATE_COUNT] = {
-        [CONN_OTH] = "OTH",       [CONN_S0] = "S0",       [CONN_S1] = "S1",
-        [CONN_S2] = "S2",         [CONN_S3] = "S3",       [CONN_SF] = "SF",
-        [CONN_REJ] = "REJ",       [CONN_RSTO] = "RSTO",   [CONN_RSTR] = "RSTR",
-        [CONN_RSTOS0] = "RSTOS0", [CONN_RSTRH] = "RSTRH", [CONN_SH] = "SH",
-        [CONN_SHR] = "SHR",
+#define X(symbol, help) [CONN_##symbol] = #symbol,
+        CONN_STATES(X)
+#undef X
     };
     return state < CONN_STATE_COUNT ? names[state] : names[CONN_OTH];
 }
