@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <linux/if_link.h>
+#include <linux/if_packet.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <string.h>
@@ -175,4 +176,19 @@ int interface_has_default_route(struct interface *interface)
     int status = request(interface, &message.header, route_take, &search);
 
     return status < 0 ? status : search.found;
+}
+
+int interface_hold_promiscuous(const struct interface *interface)
+{
+    const struct packet_mreq request = {.mr_ifindex = (int)interface->index,
+                                        .mr_type = PACKET_MR_PROMISC};
+    int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return -errno;
+    if (setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &request, sizeof(request)) == 0)
+        return fd;
+    int status = -errno;
+    close(fd);
+    return status;
 }

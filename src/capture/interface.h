@@ -33,3 +33,7 @@ int interface_read(struct interface *interface, struct interface_state *state);
 /* Whether an IPv4 or IPv6 default route leaves by the interface: taking it would cut this machine
  * off. Returns 1, 0 or -errno. */
 int interface_has_default_route(struct interface *interface);
+
+/* Keeps the interface promiscuous until the descriptor is closed, also when the process is killed.
+ * Returns the descriptor or -errno. */
+int interface_hold_promiscuous(const struct interface *interface);

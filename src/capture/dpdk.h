@@ -1,0 +1,107 @@
+/*
+ * DPDK ports, inside the capture stage: the files dpdk*.c and rss.c are the only ones with rte_*.
+ *
+ *   dpdk.c         a port: opening, counters, closing
+ *   dpdk_eal.c     the environment (EAL), which a process has once
+ *   dpdk_queue.c   what a worker receives from, and sends inline
+ *   dpdk_spread.c  the thread that spreads one queue over several workers
+ */
+#pragma once
+
+#include <pcap/pcap.h>
+#include <pthread.h>
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
+#include <rte_ring.h>
+#include <stdalign.h>
+#include <stdatomic.h>
+
+#include "capture/interface.h"
+#include "capture/port.h"
+#include "capture/rss.h"
+#include "weir/packet.h"
+
+#define DPDK_NAME_MAX 128
+#define DPDK_NO_PORT RTE_MAX_ETHPORTS
+
+struct dpdk_port;
+
+struct dpdk_queue {
+    struct capture base;
+    struct dpdk_port *port;
+    uint16_t worker;
+    uint16_t rx_queue;
+    uint16_t tx_queue;     /* of the pair */
+    struct rte_ring *ring; /* software spread; else NULL */
+    unsigned held_count;   /* frames of the last burst */
+    struct rte_mbuf *held[PACKET_BURST_MAX];
+
+    /* written by the worker */
+    alignas(64) _Atomic uint64_t handed;
+    _Atomic uint64_t filtered, filtered_octets, sent, send_failed;
+    /* written by the spreading thread */
+    alignas(64) _Atomic uint64_t spread;
+    _Atomic uint64_t spread_full;
+};
+
+struct dpdk_port {
+    struct port base;
+    char *source;
+    char device[DPDK_NAME_MAX];
+    char pair_device[DPDK_NAME_MAX]; /* inline; else empty */
+    uint16_t id;                     /* DPDK's; DPDK_NO_PORT = none yet */
+    uint16_t pair;                   /* likewise, inline */
+    uint16_t index;
+    uint16_t workers;
+    int socket; /* NUMA node, or SOCKET_ID_ANY */
+    bool configured;
+    bool huge_pages;
+    struct rss_plan plan;
+    int only_worker; /* the device is one queue of an interface: whose; -1 = all */
+    bool filtering;
+    struct bpf_program program;
+    struct interface interface; /* behind a virtual device; socket -1 = none */
+    int promiscuous_fd;
+    struct interface_state first;
+    struct rte_eth_stats base_stats; /* when it was opened */
+    struct port_stats last;
+
+    pthread_t spreader;
+    bool spreading;
+    _Atomic bool stop;
+    uint64_t seed;
+
+    char about[CAPTURE_ERROR_MAX];
+    struct rte_mempool *pool[CONFIG_WORKERS_MAX];
+    struct dpdk_queue *queue; /* of `workers` */
+};
+
+/* What the EAL and its drivers said while something was tried. */
+struct dpdk_words {
+    FILE *file;
+    char *text;
+    size_t length;
+    bool shown; /* on stderr, as the user asked */
+};
+
+void dpdk_words_begin(struct dpdk_words *, bool shown);
+/* The most telling line, or fallback; valid until dpdk_words_end(). */
+const char *dpdk_words_line(struct dpdk_words *, const char *fallback);
+void dpdk_words_end(struct dpdk_words *);
+
+/* Starts the EAL if it is not yet; 0 or -errno and one line at error. */
+int dpdk_eal_start(const struct port_options *, uint64_t memory_octets, struct dpdk_words *,
+                   char error[CAPTURE_ERROR_MAX]);
+/* Ends it when no port is left. */
+void dpdk_eal_stop(void);
+bool dpdk_eal_logs(const struct port_options *);
+
+void dpdk_queue_init(struct dpdk_queue *, struct dpdk_port *, uint16_t worker);
+void dpdk_queue_fini(struct dpdk_queue *);
+/* What the port itself counted since it was opened. */
+void dpdk_port_counters(const struct dpdk_port *, struct rte_eth_stats *);
+
+/* A ring for each worker, before the port starts. */
+int dpdk_spread_create(struct dpdk_port *, uint32_t ring);
+int dpdk_spread_start(struct dpdk_port *);
+void dpdk_spread_stop(struct dpdk_port *);
