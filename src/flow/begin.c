@@ -81,6 +81,7 @@ uint32_t flow_create(struct flow_table *t, struct flow_probe *probe, const struc
     h->last[0] = UINT32_MAX;
     cold_begin(t, index, probe, p);
     t->live++;
+    t->walked_flows += flow_walked(t, index);
     t->counters->note[NOTE_FLOWS_CREATED]++;
     return index;
 }

@@ -53,6 +53,18 @@ static uint64_t record_deadline(const struct flow_table *t, uint32_t index, unsi
     return min64(active, idle);
 }
 
+static uint64_t flow_packets(const struct flow_counts *counts)
+{
+    return counts->packets[0] + counts->packets[1];
+}
+
+/* As a hot line keeps it. */
+static uint32_t open_packets(const struct flow_cold *c)
+{
+    uint64_t packets = flow_packets(&c->total) - flow_packets(&c->base);
+    return packets < UINT32_MAX ? (uint32_t)packets : UINT32_MAX;
+}
+
 void flow_arm(struct flow_table *t, uint32_t index)
 {
     enum flow_end_reason reason;
@@ -61,11 +73,7 @@ void flow_arm(struct flow_table *t, uint32_t index)
         min64(conn_deadline(t, index, shift), record_deadline(t, index, shift, &reason));
 
     t->hot[index].last[0] = clock_tick(deadline);
-}
-
-static uint64_t flow_packets(const struct flow_counts *counts)
-{
-    return counts->packets[0] + counts->packets[1];
+    t->hot[index].last[1] = open_packets(&t->cold[index]);
 }
 
 static unsigned rank_of(uint64_t packets)
@@ -166,6 +174,8 @@ void flow_add(struct flow_table *t, uint32_t index, int side, const struct flow_
     c->total.payload[side] += a->payload;
     c->first_ns[side] = min64(c->first_ns[side], a->first_ts);
     c->conn_start_ns = min64(c->conn_start_ns, a->first_ts);
+    if (flow_walked(t, index))
+        t->walked_packets += a->packets;
     c->last_ns[side] = max64(c->last_ns[side], a->last_ts);
     c->arrival_ns = max64(c->arrival_ns, packet_clock(t, t->newest_ts));
     if (t->deltas) {
@@ -191,6 +201,7 @@ static void record_emit(struct flow_table *t, uint32_t index, enum flow_end_reas
     r->end_reason = (uint8_t)reason;
     r->open = open;
     c->base = c->total;
+    h->last[1] = 0;
     memset(h->flags, 0, sizeof(h->flags));
     h->kind &= (uint8_t)~KIND_IN_RECORD_BOTH;
     if (!real) {
@@ -200,6 +211,8 @@ static void record_emit(struct flow_table *t, uint32_t index, enum flow_end_reas
     t->made_records++;
     t->made_packets += r->delta.packets[0] + r->delta.packets[1];
     t->made_octets += r->delta.octets[0] + r->delta.octets[1];
+    if (flow_walked(t, index))
+        t->walked_packets -= r->delta.packets[0] + r->delta.packets[1];
 }
 
 void flow_split(struct flow_table *t, uint32_t index, struct flow_out *out)
@@ -222,6 +235,7 @@ void flow_finish(struct flow_table *t, uint32_t index, enum flow_end_reason reas
     h->kind = KIND_KEY; /* no key has all of these */
     t->free_index[t->free_count++] = index;
     t->live--;
+    t->walked_flows -= flow_walked(t, index);
     t->counters->note[NOTE_FLOWS_ENDED]++;
 }
 

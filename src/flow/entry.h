@@ -16,7 +16,8 @@
  * turning a flow round flips one bit. Counters in hot are those since the last fold. A side's
  * last[] is valid while its packets[] is not 0; when both are 0, last[0] is the tick (2^30 ns of
  * the clock) of the flow's next deadline, so that the sweep and the first packet after a silence
- * learn from the hot line alone whether anything is due.
+ * learn from the hot line alone whether anything is due; and last[1] is the number of packets in
+ * its open record (UINT32_MAX: ask the cold lines), so that the sweep can sum up what is live.
  *
  * When the table is full the least of the new flow's two buckets goes: rank 0 (parked: record out,
  * connection kept), 1 (new), 2 (several packets), 3 (many). New entries thus enter in the middle,
@@ -203,6 +204,8 @@ struct flow_table {
     bool repricing;    /* this turn re-reads every deadline, pressure has changed */
     bool draining;     /* position is the drain's */
     uint32_t position; /* of the sweep */
+    /* The entries before position as they are now; the whole table at a turn's end. */
+    uint64_t walked_flows, walked_packets;
     uint32_t loss_epoch;
     int64_t clock_offset;
     uint64_t newest_ts; /* packet time */
@@ -218,6 +221,12 @@ struct flow_table {
     hash_burst_fn *hash_burst;
     struct flow_probe probe[PACKET_BURST_MAX];
 };
+
+/* Whether this turn of the sweep has passed the entry: what changes in it changes the sums. */
+static inline bool flow_walked(const struct flow_table *t, uint32_t index)
+{
+    return index < t->position;
+}
 
 static inline unsigned tcp_state(const struct flow_hot *h, int side)
 {

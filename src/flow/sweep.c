@@ -28,6 +28,7 @@ static void turn_begin(struct flow_table *t)
     t->repricing = pressure != t->pressure;
     t->pressure = pressure;
     t->position = 1;
+    t->walked_flows = t->walked_packets = 0;
 }
 
 static inline bool is_due(const struct flow_hot *h, uint32_t tick)
@@ -46,6 +47,20 @@ static inline void visit(struct flow_table *t, uint32_t index, uint64_t now_ns,
         flow_arm(t, index);
     if (is_due(h, clock_tick(now_ns)))
         flow_due(t, index, now_ns, 2u * t->pressure, out);
+}
+
+/* Adds an entry that was just visited, its hot counts 0, to the sums. */
+static inline void walk(struct flow_table *t, uint32_t index)
+{
+    const struct flow_hot *h = &t->hot[index];
+    const struct flow_cold *c = &t->cold[index];
+
+    t->walked_flows += h->kind != KIND_KEY;
+    if (__builtin_expect(h->last[1] < UINT32_MAX, 1))
+        t->walked_packets += h->last[1];
+    else
+        for (int s = 0; s < 2; s++)
+            t->walked_packets += c->total.packets[s] - c->base.packets[s];
 }
 
 static bool sweep_fragments(struct flow_table *t, uint64_t now_ns, bool all, struct flow_out *out)
@@ -104,6 +119,7 @@ bool flow_sweep_step(struct flow_table *t, uint64_t now_ns, uint32_t max_flows,
             return false;
         prefetch_visit(t, t->position, tick);
         visit(t, t->position, now_ns, out);
+        walk(t, t->position);
     }
     if (t->position < t->high_water)
         return false;

@@ -130,13 +130,33 @@ void flow_table_note_loss(struct flow_table *t)
     t->loss_epoch++;
 }
 
-void flow_table_census(const struct flow_table *t, struct flow_census *census)
+uint32_t flow_table_span(const struct flow_table *t)
+{
+    return t->high_water;
+}
+
+static struct flow_census census_begin(const struct flow_table *t)
 {
     struct flow_census c = {.max_flows = t->max_flows,
                             .made_records = t->made_records,
                             .made_packets = t->made_packets,
                             .made_octets = t->made_octets,
                             .notices = t->made_notices};
+
+    fragments_held(t->fragments, &c.held_packets, &c.held_octets);
+    return c;
+}
+
+void flow_table_turn_census(const struct flow_table *t, struct flow_census *census)
+{
+    *census = census_begin(t);
+    census->flows = t->walked_flows;
+    census->live_packets = t->walked_packets;
+}
+
+void flow_table_census(const struct flow_table *t, struct flow_census *census)
+{
+    struct flow_census c = census_begin(t);
 
     for (uint32_t i = 1; i < t->high_water; i++) {
         const struct flow_hot *h = &t->hot[i];
@@ -149,6 +169,5 @@ void flow_table_census(const struct flow_table *t, struct flow_census *census)
             c.live_octets += h->octets[s] + cold->total.octets[s] - cold->base.octets[s];
         }
     }
-    fragments_held(t->fragments, &c.held_packets, &c.held_octets);
     *census = c;
 }

@@ -56,6 +56,9 @@ void flow_table_burst(struct flow_table *, struct packet *, uint32_t count, stru
  * turn. */
 bool flow_sweep_step(struct flow_table *, uint64_t now_ns, uint32_t max_flows, struct flow_out *);
 
+/* Entries that a turn visits, as of now. */
+uint32_t flow_table_span(const struct flow_table *);
+
 /* Ends fragments, records and connections (reason 4, or 3 where TCP had ended). True when nothing
  * is left; false when out is full: empty it and call again. */
 bool flow_table_drain(struct flow_table *, struct flow_out *);
@@ -74,3 +77,7 @@ struct flow_census {
     uint64_t notices;
 };
 void flow_table_census(const struct flow_table *, struct flow_census *);
+
+/* The same, to be asked when a turn has just ended, from the sums that the sweep took on its way:
+ * it costs nothing, however large the table. live_octets is left 0. */
+void flow_table_turn_census(const struct flow_table *, struct flow_census *);

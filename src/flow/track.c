@@ -134,6 +134,7 @@ static inline void count(struct flow_table *t, uint32_t index, int side, const s
     else
         h->last[side] = stamp;
     h->packets[side]++;
+    t->walked_packets += flow_walked(t, index);
     h->octets[side] += p->octets;
     h->payload[side] += p->payload;
     if (__builtin_expect((h->octets[side] | h->payload[side]) >> 31, 0))

@@ -353,6 +353,17 @@ static void check_books(struct fixture *f)
                      f->counters.note[NOTE_FLOWS_CREATED] - f->counters.note[NOTE_FLOWS_ENDED]);
 }
 
+/* What the sweep summed up on its way is what a walk of the whole table finds at its end. */
+static void check_walk(const struct fixture *f)
+{
+    struct flow_census exact, walked;
+
+    flow_table_census(f->table, &exact);
+    flow_table_turn_census(f->table, &walked);
+    exact.live_octets = 0;
+    assert_memory_equal(&walked, &exact, sizeof(exact));
+}
+
 /* Everything at once, in a table that is too small: nothing is lost, nothing is counted twice. */
 static void random_traffic(uint64_t seed, uint64_t max_flows, bool notices)
 {
@@ -367,7 +378,7 @@ static void random_traffic(uint64_t seed, uint64_t max_flows, bool notices)
     struct fixture *f = fixture_open(&options);
     uint8_t address[PACKET_BURST_MAX][32];
     struct packet burst[PACKET_BURST_MAX];
-    uint64_t clock = START_NS;
+    uint64_t clock = START_NS, turns = 0;
 
     for (int round = 0; round < 1500; round++) {
         uint32_t count = next_random(&seed) % PACKET_BURST_MAX;
@@ -377,7 +388,10 @@ static void random_traffic(uint64_t seed, uint64_t max_flows, bool notices)
             clock += next_random(&seed) % (400 * 1000);
         }
         fixture_burst(f, burst, count);
-        flow_sweep_step(f->table, clock, next_random(&seed) % 200, &f->out);
+        if (flow_sweep_step(f->table, clock, next_random(&seed) % 200, &f->out)) {
+            check_walk(f);
+            turns++;
+        }
         fixture_take(f);
         if (round % 100 == 0)
             check_books(f);
@@ -386,6 +400,7 @@ static void random_traffic(uint64_t seed, uint64_t max_flows, bool notices)
     }
     assert_true(f->most_records <= FLOW_RECORD_BURST / 2);
     assert_true(f->most_deltas <= FLOW_DELTA_BURST / 2);
+    assert_true(turns > 10);
     fixture_drain(f);
     check_books(f);
     assert_int_equal(f->table->live, 0);
@@ -409,6 +424,21 @@ static void random_traffic_adds_up(void **state)
     }
 }
 
+/* More packets in one record than the hot line has room for are read from the cold lines. */
+static void a_long_record_is_walked_whole(void **state)
+{
+    (void)state;
+    struct flow_table_options options = fixture_options();
+    struct fixture *f = fixture_open(&options);
+
+    fixture_send(f, packet_udp(0, 1000, START_NS));
+    f->table->cold[1].total.packets[1] = UINT32_MAX;
+    fixture_turn(f, START_NS + SECOND);
+    check_walk(f);
+    assert_int_equal(f->table->hot[1].last[1], UINT32_MAX);
+    fixture_close(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -423,6 +453,7 @@ int main(void)
         cmocka_unit_test(drain_ends_everything_with_its_reason),
         cmocka_unit_test(drain_in_the_middle_of_a_turn_is_complete),
         cmocka_unit_test(random_traffic_adds_up),
+        cmocka_unit_test(a_long_record_is_walked_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
