@@ -49,7 +49,8 @@
     X(FRAGMENTS_ORPHANED, "flow", "fragments_orphaned", "fragments whose first one never came")    \
     X(RESETS_IGNORED, "flow", "resets_ignored", "TCP resets outside the window or cancelled")      \
     X(ACKED_UNSEEN, "flow", "acked_unseen", "TCP ACKs for data that was never seen (lost before)") \
-    X(CLOCK_REBASED, "flow", "clock_rebased", "jumps of the capture's time that moved the clock")
+    X(CLOCK_REBASED, "flow", "clock_rebased", "jumps of the capture's time that moved the clock")  \
+    X(TIMES_REFUSED, "capture", "times_refused", "packets whose source's time was over 1 s off")
 
 enum weir_fate {
 #define X(symbol, group, label, help) FATE_##symbol,

@@ -116,7 +116,8 @@ static uint64_t measured(const struct clock_sample *from, const struct clock_sam
  * back begins anew. */
 static void measure(struct clock *c, const struct clock_sample *now)
 {
-    if (now->ticks <= c->baseline[0].ticks || now->monotonic_ns < c->baseline[0].monotonic_ns) {
+    if (!c->baseline[0].ticks || now->ticks <= c->baseline[1].ticks ||
+        now->monotonic_ns < c->baseline[0].monotonic_ns) {
         c->baseline[0] = c->baseline[1] = *now;
         return;
     }

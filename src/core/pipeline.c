@@ -39,18 +39,6 @@ struct pipeline {
     struct flow_out out;
 };
 
-/* No longer than the shortest lifetime: a silence that ends something then always spans a turn. */
-static uint64_t turn_length(const struct flow_config *flow)
-{
-    uint64_t turn = FLOW_TURN_NS;
-
-    turn = flow->idle_ns < turn ? flow->idle_ns : turn;
-    turn = flow->active_ns < turn ? flow->active_ns : turn;
-    for (int i = 0; i < KEEP_COUNT; i++)
-        turn = flow->keep_ns[i] < turn ? flow->keep_ns[i] : turn;
-    return turn;
-}
-
 int pipeline_create(const struct pipeline_options *options, struct pipeline **out)
 {
     struct pipeline *p = calloc(1, sizeof(*p));
@@ -62,7 +50,7 @@ int pipeline_create(const struct pipeline_options *options, struct pipeline **ou
                                        .notices = options->notices,
                                        .fixed_secret = true};
     p->options = *options;
-    p->turn_ns = turn_length(&options->config->flow);
+    p->turn_ns = flow_turn_ns(&options->config->flow);
     p->decode.tunnels = options->config->flow.decap;
     int rc = flow_table_create(&table, &p->counters, &p->table);
     if (rc) {

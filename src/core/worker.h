@@ -19,6 +19,8 @@
 
 struct flow_delta;
 struct generation;
+struct hash_secret;
+struct ledger;
 struct spsc;
 struct worker;
 
@@ -44,8 +46,8 @@ struct worker_options {
     uint16_t queue_count;
     struct capture *queue[CONFIG_PORTS_MAX]; /* one of each port that has one for it */
     bool inline_mode;
-    bool notices;          /* closing notices are wanted */
-    uint64_t audit_key[2]; /* of the samples' digests, the same for all workers; 0: no samples */
+    bool notices;                    /* closing notices are wanted */
+    const struct hash_secret *audit; /* of the samples' digests, the same for all; NULL: none */
     /* What flows did in a turn, for hosts and hunts; NULL = nobody asks. Called by the worker. */
     void (*deltas)(void *context, const struct flow_delta *, uint32_t count);
     void *context;
@@ -59,7 +61,6 @@ struct worker_snapshot {
     uint64_t turn_ns;   /* how long the last turn took */
     uint64_t delivered; /* packets that came out of the queues */
     uint64_t tcp_packets;
-    uint64_t refused_times; /* packets whose source's time was not believed */
     uint64_t forwarded;
     struct export_count handed[LANE_COUNT];  /* to the exporter's ring */
     struct export_count dropped[LANE_COUNT]; /* the ring was full */
@@ -93,8 +94,9 @@ bool worker_poll(struct worker *);
  * that worker_order_drain() named. */
 void worker_drain(struct worker *);
 
-/* All of it: enters the queues, polls until it is told to drain, drains, leaves. */
-void worker_run(struct worker *);
+/* All of it: enters the queues, polls until it is told to drain, drains, leaves. Returns 0, or
+ * -errno when a queue could not be entered. */
+int worker_run(struct worker *);
 
 /* The control thread. */
 
@@ -104,6 +106,9 @@ void worker_order_drain(struct worker *, uint64_t until_ns);
 /* Takes effect at the next poll; worker_generation() tells when the one before is no longer used.
  */
 void worker_offer(struct worker *, const struct generation *);
+
+/* A port lost packets that no queue counts: flows alive will say so. */
+void worker_tell_loss(struct worker *);
 
 /* Any thread. */
 
@@ -119,4 +124,7 @@ int worker_failed_queue(const struct worker *);
 bool worker_sources_ended(const struct worker *); /* every queue has ended or failed */
 
 /* The popping side belongs to the exporter thread. */
-struct spsc *worker_ring(struct worker *, enum worker_lane);
+struct spsc *worker_ring(const struct worker *, enum worker_lane);
+
+/* The snapshot's lines. */
+void worker_snapshot_ledger(const struct worker_snapshot *, struct ledger *);

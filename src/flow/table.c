@@ -17,13 +17,24 @@
     (sizeof(struct flow_hot) + sizeof(struct flow_cold) + sizeof(struct flow_key6) +               \
      sizeof(struct bucket) / 5)
 
-static uint32_t default_flows(void)
+uint32_t flow_table_default_flows(void)
 {
     uint64_t fits = memory_available() / 4 / FLOW_OCTETS;
 
     if (fits > DEFAULT_FLOWS)
         return DEFAULT_FLOWS;
     return fits < MIN_FLOWS ? MIN_FLOWS : (uint32_t)fits;
+}
+
+uint64_t flow_turn_ns(const struct flow_config *flow)
+{
+    uint64_t turn = FLOW_TURN_NS;
+
+    turn = flow->idle_ns < turn ? flow->idle_ns : turn;
+    turn = flow->active_ns < turn ? flow->active_ns : turn;
+    for (int i = 0; i < KEEP_COUNT; i++)
+        turn = flow->keep_ns[i] < turn ? flow->keep_ns[i] : turn;
+    return turn;
 }
 
 /* Between 1.4 and 2.8 slots per flow. */
@@ -85,7 +96,7 @@ int flow_table_create(const struct flow_table_options *options, struct counters 
     t->notices = options->notices;
     t->scoped = t->config.vlan_in_key || t->config.tunnel_in_key;
     t->counters = counters;
-    t->max_flows = t->config.max_flows ? (uint32_t)t->config.max_flows : default_flows();
+    t->max_flows = t->config.max_flows ? (uint32_t)t->config.max_flows : flow_table_default_flows();
     t->bucket_mask = bucket_count(t->max_flows) - 1;
     t->high_water = 1;
     t->hash_burst = options->portable ? hash_burst_siphash : hash_burst_best();

@@ -44,6 +44,13 @@ struct flow_table_options {
 int flow_table_create(const struct flow_table_options *, struct counters *, struct flow_table **);
 void flow_table_destroy(struct flow_table *);
 
+/* What flow.max_flows means by auto. */
+uint32_t flow_table_default_flows(void);
+
+/* How long a turn of the sweep may take: FLOW_TURN_NS, but no longer than the shortest lifetime, so
+ * that a silence that ends something always spans a turn. */
+uint64_t flow_turn_ns(const struct flow_config *);
+
 /* clock = packet time + offset. Changing it folds nothing: call it between a full turn and the next
  * burst. */
 void flow_table_clock_offset(struct flow_table *, int64_t offset_ns);
