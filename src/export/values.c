@@ -1,5 +1,6 @@
 #include "export/values.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "weir/flow.h"
@@ -110,6 +111,22 @@ void export_values_fill_rich(struct export_values *v, const struct flow_record *
     fill_outer(v, r, 1);
 }
 
+/* The type that answers or asks for type; -1 = none (ICMP ports: see decode.h). */
+static int counterpart(uint8_t version, uint8_t type)
+{
+#define X(ask, answer) {ask, answer},
+    static const uint8_t v4[][2] = {WIRE_ICMP_PAIRS(X)}, v6[][2] = {WIRE_ICMP6_PAIRS(X)};
+#undef X
+    const uint8_t(*pair)[2] = version == 6 ? v6 : v4;
+    size_t count = version == 6 ? sizeof(v6) / sizeof(*v6) : sizeof(v4) / sizeof(*v4);
+
+    for (size_t i = 0; i < count; i++)
+        for (unsigned k = 0; k < 2; k++)
+            if (pair[i][k] == type)
+                return pair[i][1 - k];
+    return -1;
+}
+
 #define SWAP(field)                                                                                \
     do {                                                                                           \
         __typeof__((field)[0]) kept;                                                               \
@@ -125,7 +142,8 @@ static void swap_counts(struct flow_counts *c)
     SWAP(c->payload);
 }
 
-/* Answers carry code 0; their type is the port that Community ID gives the responder. */
+/* Answers carry code 0; their type is the port that Community ID gives the responder. Where types
+ * are no pair, the ports are type and code. */
 static void swap_sides(struct flow_record *r)
 {
     swap_counts(&r->delta);
@@ -145,7 +163,8 @@ static void swap_sides(struct flow_record *r)
     SWAP(r->ttl_max);
     if (r->has_icmp) {
         r->icmp_type = (uint8_t)r->port[0];
-        r->icmp_code = 0;
+        r->icmp_code =
+            counterpart(r->ip_version, r->icmp_type) == r->port[1] ? 0 : (uint8_t)r->port[1];
     }
 }
 
@@ -194,6 +213,9 @@ static void restore_icmp(const struct export_values *v, struct flow_record *r)
     r->has_icmp = 1;
     r->icmp_type = (uint8_t)(v->icmp >> 8);
     r->icmp_code = (uint8_t)v->icmp;
+    int other = counterpart(r->ip_version, r->icmp_type);
+    r->port[0] = r->icmp_type;
+    r->port[1] = other < 0 ? r->icmp_code : (uint16_t)other;
 }
 
 static void restore_ingress(const struct export_values *v, struct flow_record *r)
@@ -223,4 +245,6 @@ void export_values_restore(const struct export_values *v, bool has_icmp, struct 
     for (unsigned state = 0; state < CONN_STATE_COUNT; state++)
         if (strncmp(v->state, states[state], sizeof(v->state)) == 0)
             r->conn_state = (uint8_t)state;
+    if (v->biflow_direction == DIRECTION_REVERSE_INITIATOR)
+        swap_sides(r);
 }
