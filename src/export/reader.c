@@ -40,7 +40,8 @@ struct ipfix_reader {
     struct domain *domains[BUCKETS];
     uint32_t template_count, field_count, domain_count;
     struct ipfix_record record; /* of the message at hand */
-    struct ipfix_value *values; /* room for FIELDS_MAX */
+    struct ipfix_value *values; /* of the record at hand */
+    uint16_t value_room;        /* as many as the longest template has fields */
     struct domain *domain;      /* of the message at hand; NULL = not followed */
 };
 
@@ -212,6 +213,18 @@ static bool template_equal(const struct template_in *a, const struct template_in
     return true;
 }
 
+static bool make_room(struct ipfix_reader *r, uint16_t count)
+{
+    if (count <= r->value_room)
+        return true;
+    struct ipfix_value *values = realloc(r->values, count * sizeof(*values));
+    if (!values)
+        return false;
+    r->values = values;
+    r->value_room = count;
+    return true;
+}
+
 static void template_keep(struct ipfix_reader *r, struct template_in *t)
 {
     struct template_in **at = template_place(r, t->id);
@@ -224,7 +237,8 @@ static void template_keep(struct ipfix_reader *r, struct template_in *t)
         problem_with_id(r, PROBLEM_TEMPLATE_CHANGED, t->id);
         template_remove(r, at);
     }
-    if (r->template_count == TEMPLATES_MAX || r->field_count + t->count > FIELDS_MAX) {
+    if (r->template_count == TEMPLATES_MAX || r->field_count + t->count > FIELDS_MAX ||
+        !make_room(r, t->count)) {
         problem_with_id(r, PROBLEM_TEMPLATE_LIMIT, t->id);
         free(t);
         return;
@@ -479,11 +493,6 @@ int ipfix_reader_create(const struct ipfix_reader_options *options, struct ipfix
     if (!r)
         return -ENOMEM;
     r->options = *options;
-    r->values = calloc(FIELDS_MAX, sizeof(*r->values));
-    if (!r->values) {
-        free(r);
-        return -ENOMEM;
-    }
     *out = r;
     return 0;
 }
