@@ -4,6 +4,7 @@
 #pragma once
 
 #include <endian.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "flow/entry.h"
@@ -105,17 +106,32 @@ static inline void key_finish(struct flow_probe *probe)
 
 bool key_scope_equal(const struct flow_table *, uint32_t index, const struct packet *);
 
+/* Hot line and head begin alike, up to the bits of kind that are not part of the key. */
+static_assert(offsetof(struct flow_hot, port) == offsetof(struct flow_head, port) &&
+                  offsetof(struct flow_hot, proto) == offsetof(struct flow_head, proto) &&
+                  offsetof(struct flow_hot, kind) == offsetof(struct flow_head, kind),
+              "compared in one go");
+
+static inline bool head_equal(const struct flow_hot *h, const struct flow_head *want)
+{
+    static const struct flow_head key_bits = {
+        .port = {UINT16_MAX, UINT16_MAX}, .proto = UINT8_MAX, .kind = KIND_KEY};
+    uint64_t mine, theirs, mask;
+
+    memcpy(&mine, h->port, sizeof(mine));
+    memcpy(&theirs, want->port, sizeof(theirs));
+    memcpy(&mask, key_bits.port, sizeof(mask));
+    return ((h->address ^ want->address) | ((mine ^ theirs) & mask)) == 0;
+}
+
 /* Compares the whole key. */
 static inline bool key_equal(const struct flow_table *t, uint32_t index,
                              const struct flow_probe *probe, const struct packet *p)
 {
-    const struct flow_hot *h = &t->hot[index];
     struct flow_head want;
     memcpy(&want, probe->input.block[0], sizeof(want));
 
-    bool equal = h->address == want.address && h->port[0] == want.port[0] &&
-                 h->port[1] == want.port[1] && h->proto == want.proto &&
-                 (h->kind & KIND_KEY) == want.kind;
+    bool equal = head_equal(&t->hot[index], &want);
     if (equal && (want.kind & KIND_IP6))
         equal = memcmp(&t->key6[index], probe->input.block[1], 32) == 0;
     if (equal && t->scoped)

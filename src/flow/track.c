@@ -201,8 +201,8 @@ static inline uint32_t flow_of(struct flow_table *t, struct flow_probe *probe,
     return index;
 }
 
-static uint32_t update(struct flow_table *t, struct flow_probe *probe, const struct packet *p,
-                       struct flow_out *out)
+static __attribute__((noinline)) uint32_t update(struct flow_table *t, struct flow_probe *probe,
+                                                 const struct packet *p, struct flow_out *out)
 {
     uint32_t index = flow_of(t, probe, p, out);
     int side = probe->side;
@@ -216,6 +216,50 @@ static uint32_t update(struct flow_table *t, struct flow_probe *probe, const str
     else
         count(t, index, side, p, out);
     return index;
+}
+
+/* Bits that are set where a packet may do more than add to the counts of its flow. h is known to be
+ * its flow. Each term guards what update() does apart from counting: time that goes back, a record
+ * that is due or has to begin, a new connection, what observe() notes, counts that might not fit.
+ */
+static inline uint64_t unsettled(const struct flow_table *t, const struct flow_hot *h, int side,
+                                 const struct packet *p)
+{
+    uint64_t odd = p->ts_ns < t->newest_ts;
+
+    odd |= ((h->packets[0] | h->packets[1]) == 0) &
+           (clock_tick(packet_clock(t, p->ts_ns)) >= h->last[0]);
+    odd |= p->octets >> 31;
+    odd |= (uint64_t)(p->ttl ^ h->ttl[side]) | (uint64_t)(p->vlan[0] ^ h->vlan);
+    odd |= p->flags & (PACKET_TRUNCATED | PACKET_LENGTH_LIES | PACKET_DEEP);
+    odd |= h->kind & KIND_DEEP;
+    odd |= ~h->kind & (KIND_IN_RECORD << side);
+    odd |= p->tcp_flags & (uint8_t)(TCP_SYN | ~h->flags[side]);
+    return odd | crowded(t);
+}
+
+/* update() for nearly every packet: that of a known flow in the middle of its life. False: not
+ * such a one, and nothing was done. */
+static inline bool update_settled(struct flow_table *t, const struct flow_probe *probe,
+                                  const struct packet *p, struct flow_out *out)
+{
+    uint32_t index = probe->index;
+    struct flow_hot *h = &t->hot[index];
+    int side = probe->side;
+
+    if (!index || !key_equal(t, index, probe, p) || unsettled(t, h, side, p))
+        return false;
+    if ((p->flags & PACKET_HAS_TCP) && !tcp_ordinary(h, side, p))
+        return false;
+    t->newest_ts = p->ts_ns;
+    h->last[side] = (uint32_t)(p->ts_ns >> STAMP_SHIFT);
+    h->packets[side]++;
+    h->octets[side] += p->octets;
+    h->payload[side] += p->payload;
+    t->walked_packets += flow_walked(t, index);
+    if (__builtin_expect((h->octets[side] | h->payload[side]) >> 31, 0))
+        flow_fold(t, index, out);
+    return true;
 }
 
 static void hash_one(struct flow_table *t, struct flow_probe *probe)
@@ -301,7 +345,8 @@ static bool goes_by_passes(const struct packet *p)
     return p->fate == FATE_FLOW && !(p->flags & (PACKET_FRAGMENT_FIRST | PACKET_FRAGMENT_LATER));
 }
 
-/* First pass: keys, hashes, buckets on their way. */
+/* First pass: keys, hashes, buckets on their way. Probes of packets that do not go by passes have
+ * no blocks. */
 static void pass_keys(struct flow_table *t, const struct packet *packet, struct span span)
 {
     const struct hash_input *input[CHUNK];
@@ -311,6 +356,7 @@ static void pass_keys(struct flow_table *t, const struct packet *packet, struct 
     uint32_t n = 0;
 
     for (uint32_t i = span.from; i < span.to; i++) {
+        t->probe[i].blocks = 0;
         if (!goes_by_passes(&packet[i]))
             continue;
         key_build(t, &packet[i], false, &t->probe[i]);
@@ -341,9 +387,9 @@ static inline void prefetch_change(const struct flow_cold *c)
 static void pass_candidates(struct flow_table *t, const struct packet *packet, struct span span)
 {
     for (uint32_t i = span.from; i < span.to; i++) {
-        if (!goes_by_passes(&packet[i]))
-            continue;
         struct flow_probe *probe = &t->probe[i];
+        if (!probe->blocks)
+            continue;
         uint32_t hash = bucket_hash(probe->hash.place);
         const struct bucket *b = &t->bucket[bucket_first(t, hash)];
         uint32_t m = bucket_match(b, bucket_tag(hash));
@@ -383,18 +429,20 @@ static void pass_update(struct flow_table *t, struct packet *packet, struct span
 {
     for (uint32_t i = span.from; i < span.to; i++) {
         struct packet *p = &packet[i];
-        if (p->fate != FATE_FLOW)
-            continue;
-        if (!goes_by_passes(p)) {
-            track_fragment(t, p, out);
+        struct flow_probe *probe = &t->probe[i];
+        if (!probe->blocks) {
+            if (p->fate == FATE_FLOW)
+                track_fragment(t, p, out);
             continue;
         }
-        bool duplicate = duplicate_step(t, &t->probe[i], p);
+        bool duplicate = duplicate_step(t, probe, p);
         if (p->fate != FATE_FLOW) {
-            duplicate_note(t, find(t, &t->probe[i], p));
+            duplicate_note(t, find(t, probe, p));
             continue;
         }
-        uint32_t index = update(t, &t->probe[i], p, out);
+        uint32_t index = probe->index;
+        if (!update_settled(t, probe, p, out))
+            index = update(t, probe, p, out);
         if (__builtin_expect(duplicate, 0))
             duplicate_note(t, index);
     }
