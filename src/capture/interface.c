@@ -5,6 +5,7 @@
 #include <linux/if_packet.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <net/if_arp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -73,6 +74,19 @@ static int request(struct interface *i, struct nlmsghdr *message, message_taker 
     return status < 0 ? status : 0;
 }
 
+/* With programs in driver and generic mode at once there is no single id: any of them will do. */
+static uint32_t xdp_program_of(const struct rtattr *nested)
+{
+    int length = (int)RTA_PAYLOAD(nested);
+    uint32_t id = 0;
+
+    for (struct rtattr *a = RTA_DATA(nested); RTA_OK(a, length); a = RTA_NEXT(a, length))
+        if (a->rta_type == IFLA_XDP_PROG_ID || a->rta_type == IFLA_XDP_DRV_PROG_ID ||
+            a->rta_type == IFLA_XDP_SKB_PROG_ID || a->rta_type == IFLA_XDP_HW_PROG_ID)
+            memcpy(&id, RTA_DATA(a), sizeof(id));
+    return id;
+}
+
 static void attribute_take(const struct rtattr *a, struct interface_state *state)
 {
     struct rtnl_link_stats64 stats = {0};
@@ -83,6 +97,9 @@ static void attribute_take(const struct rtattr *a, struct interface_state *state
         break;
     case IFLA_NUM_RX_QUEUES:
         memcpy(&state->rx_queues, RTA_DATA(a), sizeof(state->rx_queues));
+        break;
+    case IFLA_XDP:
+        state->xdp_program = xdp_program_of(a);
         break;
     case IFLA_STATS64:
         memcpy(&stats, RTA_DATA(a),
@@ -106,6 +123,7 @@ static int link_take(const struct nlmsghdr *h, void *user)
     state->gone = false;
     state->up = (info->ifi_flags & IFF_UP) && (info->ifi_flags & IFF_RUNNING);
     state->loopback = info->ifi_flags & IFF_LOOPBACK;
+    state->ethernet = info->ifi_type == ARPHRD_ETHER || info->ifi_type == ARPHRD_LOOPBACK;
     for (struct rtattr *a = IFLA_RTA(info); RTA_OK(a, length); a = RTA_NEXT(a, length))
         attribute_take(a, state);
     return 0;

@@ -17,10 +17,12 @@ struct interface_state {
     bool gone; /* no such interface any more; the rest is 0 */
     bool up;   /* administratively, and with a carrier */
     bool loopback;
+    bool ethernet; /* its frames begin with an Ethernet header */
     uint32_t mtu;
     uint32_t rx_queues;
-    uint64_t rx_packets; /* since the interface exists */
-    uint64_t rx_dropped; /* rx_dropped + rx_missed_errors: by driver or stack */
+    uint32_t xdp_program; /* id of the XDP program that is attached, 0 = none */
+    uint64_t rx_packets;  /* since the interface exists */
+    uint64_t rx_dropped;  /* rx_dropped + rx_missed_errors: by driver or stack */
 };
 
 /* 0, -ENODEV or another -errno of socket(2). */

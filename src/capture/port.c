@@ -29,7 +29,7 @@ struct port_kind {
 
 static const struct port_kind kinds[] = {
     {"eth:", false, false, port_open_live, NULL},
-    {"xdp:", true, false, OPEN_XDP, "AF_XDP (libxdp, libbpf, clang and bpftool)"},
+    {"xdp:", true, false, OPEN_XDP, "AF_XDP (libbpf, clang and bpftool)"},
     {"dpdk:", true, true, OPEN_DPDK, "DPDK (libdpdk)"},
 };
 

@@ -8,8 +8,8 @@
  *   dpdk:net_ring0,... a DPDK port by vdev string
  *
  * Life: port_open() in the control thread, with all rights; then rights are dropped; port_start();
- * workers use the queues; when all workers have stopped, port_close(), which needs no rights. Other
- * functions are the control thread's, once a second.
+ * workers use the queues; port_stop(); when all workers have stopped, port_close(), which needs no
+ * rights. Other functions are the control thread's, once a second.
  */
 #pragma once
 
@@ -49,6 +49,9 @@ struct port_ops {
     /* The queue of a worker, owned by the port; NULL when it has none for it. */
     struct capture *(*queue)(struct port *, unsigned worker);
     int (*start)(struct port *); /* NULL = nothing to start; for threads of its own. 0 or -errno */
+    /* NULL = nothing to stop. From here on no packet is received any more, so that workers can
+     * empty their queues and the counts of the port come to rest. Needs no rights. */
+    void (*stop)(struct port *);
     void (*stats)(struct port *, struct port_stats *);
     /* One line for the log: what was opened and how ("xdp:eth1: native, copy, 4 queues, ..."). */
     const char *(*describe)(const struct port *);
@@ -79,6 +82,12 @@ const char *port_device(const char *source);
 int port_open_live(const struct port_options *, struct port **, char error[CAPTURE_ERROR_MAX]);
 int port_open_xdp(const struct port_options *, struct port **, char error[CAPTURE_ERROR_MAX]);
 int port_open_dpdk(const struct port_options *, struct port **, char error[CAPTURE_ERROR_MAX]);
+
+static inline void port_stop(struct port *p)
+{
+    if (p->ops->stop)
+        p->ops->stop(p);
+}
 
 static inline void port_close(struct port *p)
 {

@@ -212,7 +212,8 @@ class Lab(contextlib.ExitStack):
         # Made within a: names may be in use outside.
         a.run('ip', 'link', 'add', a_name, *ends, 'type', 'veth', 'peer', 'name', b_name, *ends, 'netns', b.name)
         for space, name in ((a, a_name), (b, b_name)):
-            space.run('ethtool', '-K', name, 'tso', 'off', 'gso', 'off', 'gro', 'off', 'tx', 'off')
+            space.run('ethtool', '-K', name, 'tso', 'off', 'gso', 'off', 'gro', 'off', 'tx', 'off',
+                      'rxvlan', 'off', 'txvlan', 'off')
             space.run('ip', 'link', 'set', name, 'up', 'promisc', 'on')
 
     def address(self, namespace, interface, *addresses):

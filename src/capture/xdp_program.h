@@ -1,0 +1,40 @@
+/*
+ * The XDP program of a port (bpf/xdp_redirect.bpf.c): loaded with the settings of the
+ * configuration, attached by a bpf_link, so that the kernel takes it away when the process ends in
+ * whatever way. Counters and control are mapped: they need no rights once the program is loaded.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "weir/config.h"
+#include "weir/xdp_shared.h"
+
+struct xdp_plan;
+struct xdp_redirect;
+
+struct xdp_program {
+    struct xdp_redirect *skeleton;
+    int link;
+    uint32_t processors;
+    struct xdp_control *control;
+    struct xdp_counters *counters; /* one per processor */
+};
+
+/* The map's maximum of networks of one IP version is CONFIG_NETWORKS_MAX. 0 or -errno; then
+ * xdp_program_close() takes what is half open. */
+int xdp_program_load(struct xdp_program *, const struct xdp_plan *, const struct capture_config *);
+int xdp_program_set_socket(struct xdp_program *, uint32_t socket, int fd);
+int xdp_program_attach(struct xdp_program *, uint32_t interface, bool generic);
+void xdp_program_close(struct xdp_program *);
+
+/* Frames are steered from now on; or go on to the operating system again. */
+void xdp_program_run(struct xdp_program *, bool running);
+
+/* Sums over the processors. */
+uint64_t xdp_program_steered(const struct xdp_program *, uint32_t socket);
+void xdp_program_totals(const struct xdp_program *, struct xdp_counters *); /* without steered */
+
+/* Writes the bit of each port. */
+void xdp_ports_write(const struct capture_config *, uint64_t words[XDP_PORT_WORDS]);
