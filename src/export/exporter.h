@@ -16,6 +16,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "weir/config.h"
@@ -41,9 +42,11 @@ struct exporter_options {
     const struct config *config; /* copied */
     struct exporter_clock clock;
     const struct record_encoder *ecs, *json; /* for the profiles of these names */
-    exporter_event_fn *event;                /* NULL = silent */
-    void *context;                           /* of event */
-    bool overwrite; /* file without rotation: begin it anew rather than append */
+    /* For profile rich, as message.h says; may be NULL. */
+    size_t (*community_id)(const struct flow_record *, char *out);
+    exporter_event_fn *event; /* NULL = silent */
+    void *context;            /* of event */
+    bool overwrite;           /* file without rotation: begin it anew rather than append */
 };
 
 /* Fails with one line in error, EXPORTER_ERROR_MAX octets long, that names key and remedy. */
