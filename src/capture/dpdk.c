@@ -37,7 +37,7 @@ static uint32_t pool_size(const struct port_options *options, bool spreads)
 
 static uint64_t memory_needed(const struct port_options *options)
 {
-    uint64_t per_port = (uint64_t)pool_size(options, false) * options->workers;
+    uint64_t per_port = (uint64_t)pool_size(options, false) * (options->workers + 1u);
 
     if (options->workers > 1 && pool_size(options, true) > per_port)
         per_port = pool_size(options, true);
@@ -329,10 +329,13 @@ static const char *spread_text(const struct dpdk_port *port, char buffer[64])
         snprintf(buffer, 64, "%u queues, as the device fills them", port->plan.queues);
         return buffer;
     case RSS_SOFTWARE:
-        snprintf(buffer, 64, "1 queue, spread over %u workers in software", port->workers);
+        snprintf(buffer, 64, "%u queue%s, spread over %u workers in software", port->plan.queues,
+                 port->plan.queues == 1 ? "" : "s", port->workers);
         return buffer;
     default:
-        return "1 queue, 1 worker";
+        snprintf(buffer, 64, "%u queue%s, 1 worker", port->plan.queues,
+                 port->plan.queues == 1 ? "" : "s");
+        return buffer;
     }
 }
 
@@ -432,6 +435,9 @@ static void device_close(struct dpdk_port *port)
 {
     if (port->id == DPDK_NO_PORT)
         return;
+    for (unsigned i = 0; i < DPDK_PRINTERS; i++)
+        if (port->printers[i])
+            port->printers[i](NULL);
     if (port->configured)
         rte_eth_dev_stop(port->id);
     rte_eth_dev_close(port->id);
@@ -440,9 +446,7 @@ static void device_close(struct dpdk_port *port)
 static void dpdk_close(struct port *base)
 {
     struct dpdk_port *port = dpdk_of(base);
-    struct dpdk_words words;
 
-    dpdk_words_begin(&words, false);
     dpdk_spread_stop(port);
     for (uint16_t i = 0; port->queue && i < port->workers; i++)
         dpdk_queue_fini(&port->queue[i]);
@@ -450,7 +454,6 @@ static void dpdk_close(struct port *base)
     for (unsigned i = 0; i < CONFIG_WORKERS_MAX; i++)
         rte_mempool_free(port->pool[i]);
     dpdk_eal_stop();
-    dpdk_words_end(&words);
     if (port->promiscuous_fd >= 0)
         close(port->promiscuous_fd);
     interface_close(&port->interface);
@@ -504,6 +507,7 @@ static int port_build(struct dpdk_port *port, const struct port_options *options
         status = dpdk_eal_start(options, memory_needed(options), words, error);
     if (status == 0)
         status = device_probe(port, words, error);
+    dpdk_printers_find(port->printers);
     if (status == 0)
         status = port_configure(port, options, words, error);
     if (status == 0)

@@ -24,16 +24,21 @@
 #define DPDK_NAME_MAX 128
 #define DPDK_NO_PORT RTE_MAX_ETHPORTS
 
+/* Libraries below drivers print what is no news when a port is closed. Found while files may be
+ * opened, called when they may not. */
+typedef void *(*dpdk_print_setter)(void *print);
+enum { DPDK_PRINTERS = 2 };
+
 struct dpdk_port;
 
 struct dpdk_queue {
     struct capture base;
     struct dpdk_port *port;
     uint16_t worker;
-    uint16_t rx_queue;
-    uint16_t tx_queue;     /* of the pair */
-    struct rte_ring *ring; /* software spread; else NULL */
-    unsigned held_count;   /* frames of the last burst */
+    uint16_t rx_queue, rx_first, rx_step; /* the next to read; its queues: first, + step, ... */
+    uint16_t tx_queue;                    /* of the pair */
+    struct rte_ring *ring;                /* software spread; else NULL */
+    unsigned held_count;                  /* frames of the last burst */
     struct rte_mbuf *held[PACKET_BURST_MAX];
 
     /* written by the worker */
@@ -66,6 +71,8 @@ struct dpdk_port {
     struct rte_eth_stats base_stats; /* when it was opened */
     struct port_stats last;
 
+    dpdk_print_setter printers[DPDK_PRINTERS];
+
     pthread_t spreader;
     bool spreading;
     _Atomic bool stop;
@@ -76,18 +83,24 @@ struct dpdk_port {
     struct dpdk_queue *queue; /* of `workers` */
 };
 
-/* What the EAL and its drivers said while something was tried. */
+/* What the EAL, its drivers and the libraries below them said while something was tried: their log
+ * and all that goes to standard error, since libbpf and libxdp know no other place. */
 struct dpdk_words {
     FILE *file;
+    int saved_stderr;
     char *text;
-    size_t length;
-    bool shown; /* on stderr, as the user asked */
 };
 
+/* shown: let them speak, as the user asked. */
 void dpdk_words_begin(struct dpdk_words *, bool shown);
 /* The most telling line, or fallback; valid until dpdk_words_end(). */
 const char *dpdk_words_line(struct dpdk_words *, const char *fallback);
 void dpdk_words_end(struct dpdk_words *);
+/* No log from here on. */
+void dpdk_silence(void);
+
+/* Of the libraries that are loaded; NULL for the others. */
+void dpdk_printers_find(dpdk_print_setter found[DPDK_PRINTERS]);
 
 /* Starts the EAL if it is not yet; 0 or -errno and one line at error. */
 int dpdk_eal_start(const struct port_options *, uint64_t memory_octets, struct dpdk_words *,

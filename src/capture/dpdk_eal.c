@@ -1,5 +1,7 @@
 #include <dirent.h>
+#include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_lcore.h>
@@ -16,19 +18,22 @@
 #include "weir/config.h"
 
 #define HUGE_FOLDER "/sys/kernel/mm/hugepages"
+#define WORDS_MAX 16384
 #define RUN_FOLDER "/var/run/dpdk"
 
 /* --- what the EAL says --- */
 
 void dpdk_words_begin(struct dpdk_words *words, bool shown)
 {
-    *words = (struct dpdk_words){.shown = shown};
+    *words = (struct dpdk_words){.saved_stderr = -1};
     rte_log_set_global_level(shown ? RTE_LOG_DEBUG : RTE_LOG_ERR);
-    if (shown)
+    if (shown || !(words->file = tmpfile()))
         return;
-    words->file = open_memstream(&words->text, &words->length);
-    if (words->file)
-        rte_openlog_stream(words->file);
+    rte_openlog_stream(words->file);
+    fflush(stderr);
+    words->saved_stderr = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    if (words->saved_stderr >= 0)
+        dup2(fileno(words->file), STDERR_FILENO);
 }
 
 /* "EAL: ", "eth_dev_init(): " and their like say nothing to a reader. */
@@ -44,14 +49,23 @@ static char *without_origin(char *line)
     return at;
 }
 
+static char *words_read(FILE *file)
+{
+    char *text = calloc(1, WORDS_MAX + 1);
+
+    fflush(file);
+    if (text && pread(fileno(file), text, WORDS_MAX, 0) < 0)
+        *text = '\0';
+    return text;
+}
+
 const char *dpdk_words_line(struct dpdk_words *words, const char *fallback)
 {
-    char *rest = words->text, *line;
+    char *rest, *line;
 
-    if (!words->file || fflush(words->file) != 0 || !words->length)
-        return fallback;
-    rest = words->text;
-    while ((line = strsep(&rest, "\n")))
+    free(words->text);
+    rest = words->text = words->file ? words_read(words->file) : NULL;
+    while (rest && (line = strsep(&rest, "\n")))
         if (*without_origin(line))
             return without_origin(line);
     return fallback;
@@ -59,15 +73,39 @@ const char *dpdk_words_line(struct dpdk_words *words, const char *fallback)
 
 void dpdk_words_end(struct dpdk_words *words)
 {
-    if (!words->shown) {
-        rte_openlog_stream(NULL); /* which is standard output */
-        rte_log_set_global_level(0);
+    if (words->saved_stderr >= 0) {
+        dup2(words->saved_stderr, STDERR_FILENO);
+        close(words->saved_stderr);
     }
-    if (words->file)
+    if (words->file) {
+        dpdk_silence();
         fclose(words->file);
+    }
     free(words->text);
-    words->file = NULL;
     words->text = NULL;
+}
+
+void dpdk_silence(void)
+{
+    rte_openlog_stream(NULL); /* which is standard output */
+    rte_log_set_global_level(0);
+}
+
+static dpdk_print_setter symbol_find(const char *library, const char *name)
+{
+    void *loaded = dlopen(library, RTLD_LAZY | RTLD_NOLOAD);
+
+    if (!loaded)
+        return NULL;
+    dpdk_print_setter symbol = (dpdk_print_setter)(uintptr_t)dlsym(loaded, name);
+    dlclose(loaded); /* the driver holds it */
+    return symbol;
+}
+
+void dpdk_printers_find(dpdk_print_setter found[DPDK_PRINTERS])
+{
+    found[0] = symbol_find("libbpf.so.1", "libbpf_set_print");
+    found[1] = symbol_find("libxdp.so.1", "libxdp_set_print");
 }
 
 /* --- what it finds --- */

@@ -23,9 +23,18 @@ static void release(struct dpdk_queue *q)
 
 static unsigned frames_take(struct dpdk_queue *q)
 {
+    uint16_t first = q->rx_queue;
+    unsigned count;
+
     if (q->ring)
         return rte_ring_sc_dequeue_burst(q->ring, (void **)q->held, PACKET_BURST_MAX, NULL);
-    return rte_eth_rx_burst(q->port->id, q->rx_queue, q->held, PACKET_BURST_MAX);
+    do {
+        count = rte_eth_rx_burst(q->port->id, q->rx_queue, q->held, PACKET_BURST_MAX);
+        q->rx_queue += q->rx_step;
+        if (q->rx_queue >= q->port->plan.queues)
+            q->rx_queue = q->rx_first;
+    } while (!count && q->rx_queue != first);
+    return count;
 }
 
 /* Of a frame in several buffers only the first is shown: headers stand there. */
@@ -178,7 +187,8 @@ void dpdk_queue_init(struct dpdk_queue *q, struct dpdk_port *port, uint16_t work
     q->base.ops = &queue_ops;
     q->port = port;
     q->worker = worker;
-    q->rx_queue = q->tx_queue = port->only_worker < 0 ? worker : 0;
+    q->rx_queue = q->rx_first = q->tx_queue = port->only_worker < 0 ? worker : 0;
+    q->rx_step = port->only_worker < 0 ? port->workers : 1;
 }
 
 void dpdk_queue_fini(struct dpdk_queue *q)

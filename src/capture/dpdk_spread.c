@@ -54,10 +54,10 @@ static void hand_over(struct dpdk_queue *q, struct rte_mbuf **frames, unsigned c
     atomic_fetch_add_explicit(&q->spread_full, count - taken, memory_order_relaxed);
 }
 
-static unsigned spread_step(struct dpdk_port *port, struct shares *shares)
+static unsigned spread_step(struct dpdk_port *port, uint16_t queue, struct shares *shares)
 {
     struct rte_mbuf *frames[BURST];
-    unsigned count = rte_eth_rx_burst(port->id, 0, frames, BURST);
+    unsigned count = rte_eth_rx_burst(port->id, queue, frames, BURST);
 
     for (unsigned i = 0; i < count; i++)
         rte_prefetch0(rte_pktmbuf_mtod(frames[i], void *));
@@ -80,7 +80,10 @@ static void *spread_run(void *user)
     bool known = rte_thread_register() == 0; /* else without a cache of buffers */
 
     while (!atomic_load_explicit(&port->stop, memory_order_relaxed)) {
-        empty = spread_step(port, &shares) ? 0 : empty + 1;
+        unsigned count = 0;
+        for (uint16_t queue = 0; queue < port->plan.queues; queue++)
+            count += spread_step(port, queue, &shares);
+        empty = count ? 0 : empty + 1;
         if (empty > POLLS_BEFORE_REST)
             nanosleep(&rest, NULL);
     }

@@ -88,6 +88,8 @@ static void put_memory(struct writer *w, const struct eal_plan *plan)
     bool in_memory = has_word(plan->extra, "--in-memory");
     bool no_huge = has_word(plan->extra, "--no-huge");
     uint64_t octets = plan->memory_octets + MEMORY_OVERHEAD;
+    /* A buffer does not reach over the end of a page of 4 KiB. */
+    uint64_t plain_octets = 2 * plan->memory_octets + MEMORY_OVERHEAD;
 
     w->to->huge_pages = !no_huge && (in_memory || plan->huge_octets >= octets);
     if (w->to->huge_pages && !in_memory)
@@ -99,7 +101,7 @@ static void put_memory(struct writer *w, const struct eal_plan *plan)
     put(w, "--no-shconf");
     if (!has_word(plan->extra, "-m")) {
         put(w, "-m");
-        put(w, "%llu", (unsigned long long)(octets / MIB));
+        put(w, "%llu", (unsigned long long)(plain_octets / MIB));
     }
 }
 

@@ -102,5 +102,12 @@ int port_open(const struct port_options *options, struct port **out, char error[
                  source, port_device(source));
         return -EINVAL;
     }
+    if (options->inline_mode && options->source_count % 2) {
+        snprintf(error, CAPTURE_ERROR_MAX,
+                 "%.200s: capture.mode inline needs ports in pairs (the first with the second, the "
+                 "third with the fourth), there are %u",
+                 source, options->source_count);
+        return -EINVAL;
+    }
     return kind->open(options, out, error);
 }

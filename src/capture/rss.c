@@ -21,11 +21,13 @@
 struct device {
     const char *driver;
     bool by_port; /* the kernel's flow hash: ports where it finds them */
+    bool fixed;   /* all its queues are filled, asked for or not: none may be left out */
 };
 
 static const struct device devices[] = {
-    {"net_af_packet", true}, {"net_tap", true},   {"net_af_xdp", true}, {"net_null", false},
-    {"net_pcap", false},     {"net_ring", false}, {"net_memif", false}, {"net_vhost", false},
+    {"net_af_packet", true, true}, {"net_tap", true, false},    {"net_af_xdp", true, true},
+    {"net_null", false, false},    {"net_pcap", false, true},   {"net_ring", false, false},
+    {"net_memif", false, false},   {"net_vhost", false, false},
 };
 
 static const struct device *device_of(const char *driver)
@@ -39,7 +41,6 @@ static const struct device *device_of(const char *driver)
 static void plan_software(struct rss_plan *plan, const char *note)
 {
     plan->method = RSS_SOFTWARE;
-    plan->queues = 1;
     plan->note = note;
 }
 
@@ -51,7 +52,8 @@ static void plan_device(const struct device *device, enum capture_spread spread,
         return;
     }
     plan->method = RSS_DEVICE;
-    plan->queues = workers;
+    if (!device->fixed)
+        plan->queues = workers;
 }
 
 static void plan_hardware(const struct rss_capabilities *can, enum capture_spread spread,
@@ -80,7 +82,10 @@ void rss_plan_make(const struct rss_capabilities *can, enum capture_spread sprea
 {
     const struct device *device = device_of(can->driver);
 
-    *plan = (struct rss_plan){.method = RSS_SINGLE, .queues = 1};
+    *plan = (struct rss_plan){
+        .method = RSS_SINGLE,
+        .queues = device && device->fixed ? can->max_rx_queues : 1,
+    };
     if (workers <= 1)
         return;
     if (spread == SPREAD_SOFTWARE)

@@ -26,13 +26,13 @@ struct rss_capabilities {
 enum rss_method {
     RSS_SINGLE,   /* one worker: nothing to spread */
     RSS_HARDWARE, /* a queue per worker, spread by the port with the key */
-    RSS_DEVICE,   /* a queue per worker, filled by the device as it is set up */
-    RSS_SOFTWARE  /* one queue, a thread of the port spreads it */
+    RSS_DEVICE,   /* queues that the device fills as it is set up, at least one per worker */
+    RSS_SOFTWARE  /* a thread of the port spreads what it receives */
 };
 
 struct rss_plan {
     enum rss_method method;
-    uint16_t queues;
+    uint16_t queues;     /* worker w reads w, w + workers, ... */
     uint64_t hash_types; /* RSS_HARDWARE; else 0 */
     uint8_t key_size;
     uint8_t key[RSS_KEY_MAX];
