@@ -78,7 +78,7 @@ static bool has_word(const char *words, const char *word)
     size_t length = strlen(word);
 
     for (const char *at = words ? strstr(words, word) : NULL; at; at = strstr(at + 1, word))
-        if ((at == words || at[-1] == ' ') && strchr(" =", at[length]))
+        if ((at == words || strchr(" \t", at[-1])) && strchr(" \t=", at[length]))
             return true;
     return false;
 }

@@ -124,6 +124,21 @@ static uint32_t hash_pair(const uint8_t *addresses, uint32_t len, uint64_t seed)
                       32);
 }
 
+/* What a mirror sends: a frame, or an IP packet (draft-foschiano-erspan-03 §4.2, §4.3). */
+static void walk_erspan(struct walk *w)
+{
+    bool ip = w->type == ETYPE_ERSPAN_III && (get8(w, 10) >> 2 & 0x1f) == 2;
+
+    if (w->type == ETYPE_ERSPAN_II)
+        skip(w, ERSPAN_II_LEN);
+    else
+        skip(w, get8(w, 11) & 1 ? ERSPAN_III_LEN + ERSPAN_III_PLATFORM_LEN : ERSPAN_III_LEN);
+    if (ip)
+        walk_by_version(w);
+    else
+        walk_ethernet(w);
+}
+
 /* Behind a GRE header (RFC 2784 §2, RFC 2890 §2). Only version 0. */
 static bool walk_gre(struct walk *w)
 {
@@ -136,12 +151,10 @@ static bool walk_gre(struct walk *w)
     length += flags & 0x1000 ? 4 : 0;
     w->type = get16(w, 2);
     skip(w, length);
-    if (w->type == ETYPE_ERSPAN_II && flags & 0x1000)
-        skip(w, ERSPAN_II_LEN);
-    else if (w->type == ETYPE_ERSPAN_III)
-        skip(w, get8(w, 11) & 1 ? ERSPAN_III_LEN + ERSPAN_III_PLATFORM_LEN : ERSPAN_III_LEN);
-    if (w->type == ETYPE_TEB || w->type == ETYPE_ERSPAN_II || w->type == ETYPE_ERSPAN_III)
+    if (w->type == ETYPE_TEB)
         walk_ethernet(w);
+    else if (w->type == ETYPE_ERSPAN_III || (w->type == ETYPE_ERSPAN_II && flags & 0x1000))
+        walk_erspan(w);
     walk_link(w);
     return w->type == ETYPE_IP4 || w->type == ETYPE_IP6;
 }

@@ -1,0 +1,151 @@
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "capture/eal.h"
+
+#define MIB (UINT64_C(1) << 20)
+
+static const char *const sources[] = {"eth0", "dpdk:net_null0,size=64"};
+
+static struct eal_plan plan_with(const char *extra, uint64_t huge_octets)
+{
+    return (struct eal_plan){
+        .sources = sources,
+        .source_count = 2,
+        .extra = extra,
+        .prefix = "weir-7",
+        .core = 3,
+        .memory_octets = 100 * MIB,
+        .huge_octets = huge_octets,
+    };
+}
+
+static const char *line_of(const struct eal_plan *plan, char line[1024])
+{
+    struct eal_arguments a;
+    char error[CAPTURE_ERROR_MAX];
+    size_t used = 0;
+
+    assert_int_equal(eal_arguments_make(plan, &a, error), 0);
+    assert_null(a.word[a.count]);
+    for (int i = 0; i < a.count; i++)
+        used += (size_t)snprintf(line + used, 1024 - used, "%s%s", i ? " " : "", a.word[i]);
+    return line;
+}
+
+static void huge_pages_are_used_when_enough_are_free(void **state)
+{
+    (void)state;
+    char line[1024];
+    struct eal_plan plan = plan_with("", 164 * MIB);
+
+    assert_string_equal(line_of(&plan, line), "weir -l 3 --file-prefix=weir-7 --no-telemetry "
+                                              "--in-memory --no-pci");
+}
+
+static void without_them_ordinary_memory_is(void **state)
+{
+    (void)state;
+    char line[1024];
+    struct eal_plan plan = plan_with(NULL, 163 * MIB);
+
+    assert_string_equal(line_of(&plan, line), "weir -l 3 --file-prefix=weir-7 --no-telemetry "
+                                              "--no-huge --no-shconf -m 264 --no-pci");
+}
+
+static void the_users_words_decide(void **state)
+{
+    (void)state;
+    char line[1024];
+    struct eal_plan plan = plan_with("  --no-huge \t-m 900 ", 1000 * MIB);
+
+    assert_string_equal(line_of(&plan, line), "weir -l 3 --file-prefix=weir-7 --no-telemetry "
+                                              "--no-shconf --no-pci --no-huge -m 900");
+    plan = plan_with("--in-memory --huge-dir=/x--no-huge", 0);
+    assert_string_equal(line_of(&plan, line),
+                        "weir -l 3 --file-prefix=weir-7 --no-telemetry --no-pci --in-memory "
+                        "--huge-dir=/x--no-huge");
+}
+
+static void only_named_pci_devices_are_touched(void **state)
+{
+    (void)state;
+    static const char *const pci[] = {"dpdk:0000:3b:00.0", "dpdk:3b:00.1,foo=1", "dpdk:net_ring0"};
+    char line[1024];
+    struct eal_plan plan = plan_with("", 1000 * MIB);
+
+    plan.sources = pci;
+    plan.source_count = 3;
+    assert_string_equal(line_of(&plan, line),
+                        "weir -l 3 --file-prefix=weir-7 --no-telemetry --in-memory -a 0000:3b:00.0 "
+                        "-a 3b:00.1,foo=1");
+}
+
+static void too_many_words_are_refused(void **state)
+{
+    (void)state;
+    struct eal_arguments a;
+    char error[CAPTURE_ERROR_MAX] = "", words[512] = "";
+
+    for (int i = 0; i < 100; i++)
+        strcat(words, "-v ");
+    struct eal_plan plan = plan_with(words, 0);
+    assert_int_equal(eal_arguments_make(&plan, &a, error), -EINVAL);
+    assert_non_null(strstr(error, "capture.eal"));
+}
+
+static void devices_are_named_as_dpdk_names_them(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *source, *name;
+        bool pci;
+    } cases[] = {
+        {"dpdk:net_tap0,iface=x", "net_tap0", false},
+        {"dpdk:0000:3B:00.0", "0000:3b:00.0", true},
+        {"dpdk:3b:00.0,a=b:c", "0000:3b:00.0", true},
+        {"dpdk:net_null0", "net_null0", false},
+        {"dpdk:beef", "beef", false},
+    };
+    char name[64];
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        eal_device_name(cases[i].source, name, sizeof(name));
+        assert_string_equal(name, cases[i].name);
+        assert_int_equal(eal_is_pci(cases[i].source), cases[i].pci);
+    }
+}
+
+static void device_arguments_are_found_whole(void **state)
+{
+    (void)state;
+    const char *source = "dpdk:net_af_xdp0,myiface=no,iface=eth7,start_queue=3";
+    char value[16];
+
+    assert_true(eal_device_argument(source, "iface", value, sizeof(value)));
+    assert_string_equal(value, "eth7");
+    assert_true(eal_device_argument(source, "start_queue", value, sizeof(value)));
+    assert_string_equal(value, "3");
+    assert_false(eal_device_argument(source, "queue", value, sizeof(value)));
+    assert_false(eal_device_argument("dpdk:net_null0", "iface", value, sizeof(value)));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(huge_pages_are_used_when_enough_are_free),
+        cmocka_unit_test(without_them_ordinary_memory_is),
+        cmocka_unit_test(the_users_words_decide),
+        cmocka_unit_test(only_named_pci_devices_are_touched),
+        cmocka_unit_test(too_many_words_are_refused),
+        cmocka_unit_test(devices_are_named_as_dpdk_names_them),
+        cmocka_unit_test(device_arguments_are_found_whole),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
