@@ -135,22 +135,31 @@ struct flow_record {
     char history[FLOW_HISTORY_MAX + 1]; /* Zeek's letters, upper case = initiator */
 };
 
-/* What one flow did in one sweep turn. */
+/* What one flow did in one sweep turn, and where it stands. The flags opened, accepted, failed and
+ * closed are each set in one delta of a connection, or in none. */
 struct flow_delta {
+    struct flow_counts total; /* since conn_start_ns, this turn included */
+    uint64_t octets[2];       /* this turn */
+    uint64_t payload[2];
+    uint32_t packets[2];
+    uint64_t conn_start_ns;
+    uint64_t last_ns; /* last packet */
+    uint64_t flow_id;
     uint8_t address[2][16];
     uint16_t port[2];
     uint8_t ip_version;
     uint8_t proto;
-    uint8_t opened; /* first delta of the connection */
-    uint8_t closed; /* last delta: the connection ended */
+    uint8_t opened;   /* first delta of the connection */
+    uint8_t accepted; /* the responder has answered with more than a reset, or no answer is due */
+    uint8_t failed;   /* refused, or ended without having been accepted */
+    uint8_t closed;   /* last delta: the connection ended */
+    uint8_t aged;     /* the connection has come of age n, see flow_ages_ns; 0 = no news */
     uint8_t conn_state;
-    uint32_t packets[2];
-    uint64_t octets[2];
-    uint64_t payload[2];
-    uint64_t conn_start_ns;
-    uint64_t last_ns;
-    uint64_t flow_id;
 };
+
+/* Ages at which a connection is told anew. */
+#define FLOW_AGES 3
+static const uint64_t flow_ages_ns[FLOW_AGES] = {5000000000U, 60000000000U, 600000000000U};
 
 /* Bursts the flow stage fills and core empties. */
 #define FLOW_RECORD_BURST 512

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "flow/bucket.h"
+#include "flow/delta.h"
 #include "flow/record.h"
 #include "flow/tcp.h"
 
@@ -99,31 +100,6 @@ static void rank_raise(struct flow_table *t, uint32_t index)
         flow_rank(t, index, rank);
 }
 
-static struct flow_delta *delta_begin(struct flow_table *t, uint32_t index, struct flow_out *out)
-{
-    struct flow_hot *h = &t->hot[index];
-    struct flow_cold *c = &t->cold[index];
-    struct flow_delta *d = &out->delta[out->delta_count++];
-    int first = flow_initiator(h);
-
-    flow_put_addresses(t, index, d->address);
-    d->port[0] = h->port[first];
-    d->port[1] = h->port[!first];
-    d->ip_version = h->kind & KIND_IP6 ? 6 : 4;
-    d->proto = h->proto;
-    d->opened = !c->reported;
-    d->closed = 0;
-    d->conn_state = (uint8_t)conn_state(h, c);
-    d->conn_start_ns = c->conn_start_ns;
-    d->last_ns = max64(c->conn_start_ns, max64(c->last_ns[0], c->last_ns[1]));
-    d->flow_id = c->flow_id;
-    memset(d->packets, 0, sizeof(d->packets));
-    memset(d->octets, 0, sizeof(d->octets));
-    memset(d->payload, 0, sizeof(d->payload));
-    c->reported = 1;
-    return d;
-}
-
 /* The rank lies in a line that a fold does not touch otherwise. It can rise only where the count
  * passes a threshold, or with the first packets of a record, before which the flow may have been
  * parked. */
@@ -149,7 +125,7 @@ void flow_fold(struct flow_table *t, uint32_t index, struct flow_out *out)
         c->arrival_ns = max64(c->arrival_ns, packet_clock(t, last));
     }
     if (t->deltas) {
-        struct flow_delta *d = delta_begin(t, index, out);
+        struct flow_delta *d = delta_add(t, index, out);
         for (int s = 0; s < 2; s++) {
             int side = s ^ flow_initiator(h);
             d->packets[s] = h->packets[side];
@@ -179,7 +155,7 @@ void flow_add(struct flow_table *t, uint32_t index, int side, const struct flow_
     c->last_ns[side] = max64(c->last_ns[side], a->last_ts);
     c->arrival_ns = max64(c->arrival_ns, packet_clock(t, t->newest_ts));
     if (t->deltas) {
-        struct flow_delta *d = delta_begin(t, index, out);
+        struct flow_delta *d = delta_add(t, index, out);
         int s = side ^ flow_initiator(&t->hot[index]);
         d->packets[s] = a->packets;
         d->octets[s] = a->octets;
@@ -229,7 +205,7 @@ void flow_finish(struct flow_table *t, uint32_t index, enum flow_end_reason reas
     if (record_open(h) || t->notices)
         record_emit(t, index, reason, false, out);
     if (t->deltas)
-        delta_begin(t, index, out)->closed = 1;
+        delta_close(t, index, out);
     bucket_remove(t, t->cold[index].hash, index);
     memset(h, 0, sizeof(*h));
     h->kind = KIND_KEY; /* no key has all of these */

@@ -64,6 +64,14 @@ enum {
     SEEN_SEQ = 1 << 7,     /* seq_next is valid */
 };
 
+/* flow_cold.reported: what is told once. */
+enum {
+    REPORTED_OPENED = 1 << 0,
+    REPORTED_ACCEPTED = 1 << 1,
+    REPORTED_FAILED = 1 << 2,
+    REPORTED_AGE_SHIFT = 3, /* the last age told, two bits */
+};
+
 /* Endpoint states of Zeek's TCP analysis, three bits a side in flow_hot.state. */
 enum tcp_endpoint {
     TCP_INACTIVE,
@@ -141,7 +149,7 @@ struct flow_cold {
     uint8_t icmp_type, icmp_code, has_icmp;
     uint8_t state_before[2]; /* tcp_endpoint before the last change */
     uint8_t missed;
-    uint8_t reported; /* the first delta is out */
+    uint8_t reported; /* what deltas have told, REPORTED_... */
     /* E */
     uint8_t first_flags[2], flags_total[2], tos[2], ttl_min[2], ttl_max[2], side_seen[2];
     uint32_t last_syn[2], last_fin[2], last_rst[2];

@@ -347,6 +347,68 @@ static void deltas_open_once_and_close_once(void **state)
     fixture_close(f);
 }
 
+static void assert_flags(const struct flow_delta *d, int accepted, int failed)
+{
+    assert_int_equal(d->accepted, accepted);
+    assert_int_equal(d->failed, failed);
+}
+
+static void a_delta_says_once_that_the_responder_accepted(void **state)
+{
+    (void)state;
+    struct fixture *f = open_plain();
+
+    fixture_send(f, packet_udp(0, 1000, START_NS));
+    flow_sweep_step(f->table, START_NS + SECOND, UINT32_MAX, &f->out);
+    assert_flags(&f->out.delta[0], 0, 0);
+    fixture_take(f);
+    for (int i = 2; i < 4; i++) {
+        fixture_send(f, packet_udp(1, 1000, START_NS + (uint64_t)i * SECOND));
+        flow_sweep_step(f->table, START_NS + (uint64_t)i * SECOND + SECOND / 2, UINT32_MAX,
+                        &f->out);
+        assert_flags(&f->out.delta[0], i == 2, 0);
+        assert_int_equal(f->out.delta[0].total.packets[0], 1);
+        assert_int_equal(f->out.delta[0].total.packets[1], i - 1);
+        fixture_take(f);
+    }
+    assert_true(flow_table_drain(f->table, &f->out));
+    assert_flags(&f->out.delta[0], 0, 0);
+    fixture_take(f);
+    fixture_close(f);
+}
+
+static void what_ends_without_answer_has_failed(void **state)
+{
+    (void)state;
+    struct fixture *f = open_plain();
+
+    fixture_send(f, packet_udp(0, 1000, START_NS));
+    assert_true(flow_table_drain(f->table, &f->out));
+    assert_int_equal(f->out.delta_count, 2);
+    assert_flags(&f->out.delta[0], 0, 0);
+    assert_flags(&f->out.delta[1], 0, 1);
+    fixture_take(f);
+    fixture_close(f);
+}
+
+static void ages_are_told_once_each(void **state)
+{
+    (void)state;
+    struct fixture *f = open_plain();
+    static const struct {
+        uint64_t at_s;
+        int aged;
+    } step[] = {{0, 0}, {4, 0}, {6, 1}, {20, 0}, {59, 0}, {61, 2}, {100, 0}};
+
+    for (size_t i = 0; i < sizeof(step) / sizeof(*step); i++) {
+        fixture_send(f, packet_udp(0, 1000, START_NS + step[i].at_s * SECOND));
+        flow_sweep_step(f->table, START_NS + step[i].at_s * SECOND, UINT32_MAX, &f->out);
+        assert_int_equal(f->out.delta[f->out.delta_count - 1].aged, step[i].aged);
+        fixture_take(f);
+    }
+    fixture_close(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -364,6 +426,9 @@ int main(void)
         cmocka_unit_test(times_beyond_the_stamp_widen_right),
         cmocka_unit_test(lost_packets_mark_those_alive),
         cmocka_unit_test(deltas_open_once_and_close_once),
+        cmocka_unit_test(a_delta_says_once_that_the_responder_accepted),
+        cmocka_unit_test(what_ends_without_answer_has_failed),
+        cmocka_unit_test(ages_are_told_once_each),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

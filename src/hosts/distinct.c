@@ -1,0 +1,207 @@
+#include "hosts/distinct.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+
+#define REGISTER_BITS 11
+#define REGISTERS (1u << REGISTER_BITS)
+#define RANK_MAX (64 - REGISTER_BITS + 1)
+
+/* The histogram of the registers is kept beside them, so that an estimate costs 55 steps. */
+struct sketch {
+    uint8_t rank[REGISTERS];
+    uint16_t with_rank[RANK_MAX + 1];
+};
+
+static const uint32_t capacity[DISTINCT_SIZES - 1] = {8, DISTINCT_EXACT};
+
+static int pool_init(struct distinct_pool *p, uint32_t size, uint32_t count)
+{
+    p->size = size;
+    p->count = count;
+    p->block = memory_reserve((size_t)size * count);
+    p->free = memory_reserve(sizeof(*p->free) * count);
+    return p->block && p->free ? 0 : -ENOMEM;
+}
+
+int distinct_pools_init(struct distinct_pools *p, uint32_t small, uint32_t exact, uint32_t sketches)
+{
+    memset(p, 0, sizeof(*p));
+    int rc = pool_init(&p->pool[0], 8 * sizeof(uint64_t), small);
+    rc = rc ? rc : pool_init(&p->pool[1], DISTINCT_EXACT * sizeof(uint64_t), exact);
+    rc = rc ? rc : pool_init(&p->pool[2], sizeof(struct sketch), sketches);
+    if (rc)
+        distinct_pools_fini(p);
+    return rc;
+}
+
+void distinct_pools_fini(struct distinct_pools *p)
+{
+    for (int i = 0; i < DISTINCT_SIZES; i++) {
+        memory_release(p->pool[i].block, (size_t)p->pool[i].size * p->pool[i].count);
+        memory_release(p->pool[i].free, sizeof(*p->pool[i].free) * p->pool[i].count);
+    }
+    memset(p, 0, sizeof(*p));
+}
+
+static void *block_at(const struct distinct_pool *p, uint32_t block)
+{
+    return p->block + (size_t)p->size * block;
+}
+
+/* False when the pool is exhausted. */
+static bool block_take(struct distinct_pool *p, uint32_t *block)
+{
+    if (p->free_count)
+        *block = p->free[--p->free_count];
+    else if (p->used < p->count)
+        *block = p->used++;
+    else
+        return false;
+    return true;
+}
+
+static void block_give(struct distinct_pool *p, uint32_t block)
+{
+    p->free[p->free_count++] = block;
+}
+
+static bool sketch_add(struct sketch *s, uint64_t hash)
+{
+    uint32_t at = (uint32_t)(hash & (REGISTERS - 1));
+    uint64_t rest = hash >> REGISTER_BITS;
+    uint8_t rank = rest ? (uint8_t)(__builtin_ctzll(rest) + 1) : RANK_MAX;
+
+    if (rank <= s->rank[at])
+        return false;
+    s->with_rank[s->rank[at]]--;
+    s->with_rank[rank]++;
+    s->rank[at] = rank;
+    return true;
+}
+
+/* Ertl 2017, "New cardinality estimation algorithms for HyperLogLog sketches", algorithm 6. */
+static double sigma(double x)
+{
+    double before, y = 1, z = x;
+
+    if (x == 1)
+        return INFINITY;
+    do {
+        x *= x;
+        before = z;
+        z += x * y;
+        y += y;
+    } while (z != before);
+    return z;
+}
+
+static double tau(double x)
+{
+    double before, y = 1, z = 1 - x;
+
+    if (x == 0 || x == 1)
+        return 0;
+    do {
+        x = sqrt(x);
+        before = z;
+        y /= 2;
+        z -= (1 - x) * (1 - x) * y;
+    } while (z != before);
+    return z / 3;
+}
+
+static uint32_t sketch_estimate(const struct sketch *s)
+{
+    const double m = REGISTERS;
+    double z = m * tau(1 - s->with_rank[RANK_MAX] / m);
+
+    for (int k = RANK_MAX - 1; k >= 1; k--)
+        z = (z + s->with_rank[k]) / 2;
+    z += m * sigma(s->with_rank[0] / m);
+    double estimate = m * m / (2 * log(2)) / z;
+    return estimate >= UINT32_MAX ? UINT32_MAX : (uint32_t)(estimate + 0.5);
+}
+
+static const uint64_t *elements(const struct distinct_pools *p, const struct distinct *d)
+{
+    return d->count <= 1 ? &d->first : block_at(&p->pool[d->pool], d->block);
+}
+
+static bool is_sketch(const struct distinct *d)
+{
+    return d->count > DISTINCT_EXACT;
+}
+
+/* Into a block of the next size; false when there is none. */
+static bool grow(struct distinct_pools *p, struct distinct *d)
+{
+    uint16_t to = d->count == 1 ? 0 : d->pool + 1;
+    uint32_t block;
+
+    if (!block_take(&p->pool[to], &block)) {
+        p->refused++;
+        return false;
+    }
+    if (to == DISTINCT_SIZES - 1) {
+        struct sketch *s = block_at(&p->pool[to], block);
+        memset(s, 0, sizeof(*s));
+        s->with_rank[0] = REGISTERS;
+        for (uint32_t i = 0; i < d->count; i++)
+            sketch_add(s, elements(p, d)[i]);
+    } else {
+        memcpy(block_at(&p->pool[to], block), elements(p, d), d->count * sizeof(uint64_t));
+    }
+    if (d->count > 1)
+        block_give(&p->pool[d->pool], d->block);
+    d->block = block;
+    d->pool = to;
+    return true;
+}
+
+static bool is_full(const struct distinct *d)
+{
+    return d->count == 1 || (d->count > 1 && d->count == capacity[d->pool]);
+}
+
+static bool add_exactly(struct distinct_pools *p, struct distinct *d, uint64_t hash)
+{
+    const uint64_t *known = elements(p, d);
+
+    for (uint32_t i = 0; i < d->count; i++)
+        if (known[i] == hash)
+            return false;
+    if (is_full(d) && !grow(p, d))
+        return false;
+    if (d->count == DISTINCT_EXACT)
+        sketch_add(block_at(&p->pool[d->pool], d->block), hash);
+    else if (d->count == 0)
+        d->first = hash;
+    else
+        ((uint64_t *)block_at(&p->pool[d->pool], d->block))[d->count] = hash;
+    d->count++;
+    return true;
+}
+
+bool distinct_add(struct distinct_pools *p, struct distinct *d, uint64_t hash)
+{
+    if (is_sketch(d))
+        return sketch_add(block_at(&p->pool[d->pool], d->block), hash);
+    return add_exactly(p, d, hash);
+}
+
+uint32_t distinct_count(const struct distinct_pools *p, const struct distinct *d)
+{
+    return is_sketch(d) ? sketch_estimate(block_at(&p->pool[d->pool], d->block)) : d->count;
+}
+
+void distinct_clear(struct distinct_pools *p, struct distinct *d)
+{
+    if (d->count > 1)
+        block_give(&p->pool[d->pool], d->block);
+    memset(d, 0, sizeof(*d));
+}

@@ -1,0 +1,85 @@
+#include "hosts/inside.h"
+
+#include "base/ip.h"
+#include "weir/flow.h"
+#include "weir/wire.h"
+
+enum { NONE, ALL, MIXED };
+
+static void mark(struct inside *in, const struct ip_prefix *p)
+{
+    uint32_t first = (uint32_t)p->address[0] << 8 | p->address[1];
+    uint32_t count = p->length >= 16 ? 1 : 1u << (16 - p->length);
+
+    for (uint32_t i = first; i < first + count && i < 65536; i++)
+        if (in->slash16[i] != ALL)
+            in->slash16[i] = p->length <= 16 ? ALL : MIXED;
+}
+
+void inside_init(struct inside *in, const struct ip_prefixes *networks)
+{
+    memset(in, 0, sizeof(*in));
+    in->networks = *networks;
+    for (uint32_t i = 0; i < networks->count; i++)
+        if (networks->prefix[i].version == 4)
+            mark(in, &networks->prefix[i]);
+}
+
+static bool walk(const struct inside *in, uint8_t version, const uint8_t *address)
+{
+    for (uint32_t i = 0; i < in->networks.count; i++)
+        if (ip_prefix_contains(&in->networks.prefix[i], version, address))
+            return true;
+    return false;
+}
+
+bool inside_has(const struct inside *in, uint8_t version, const uint8_t *address)
+{
+    if (version != 4)
+        return walk(in, version, address);
+    uint8_t kind = in->slash16[(uint32_t)address[0] << 8 | address[1]];
+    return kind == MIXED ? walk(in, version, address) : kind == ALL;
+}
+
+uint8_t inside_of(const struct inside *in, const struct flow_delta *d)
+{
+    return (uint8_t)((inside_has(in, d->ip_version, d->address[0]) ? INSIDE_INITIATOR : 0) |
+                     (inside_has(in, d->ip_version, d->address[1]) ? INSIDE_RESPONDER : 0));
+}
+
+bool port_is_admin(uint16_t port)
+{
+    switch (port) {
+    case 22:   /* SSH */
+    case 23:   /* Telnet */
+    case 135:  /* DCE/RPC */
+    case 139:  /* NetBIOS session */
+    case 445:  /* SMB */
+    case 3389: /* RDP */
+    case 5900: /* VNC */
+    case 5985: /* WinRM */
+    case 5986: /* WinRM over TLS */
+        return true;
+    default:
+        return false;
+    }
+}
+
+static enum host_class class_of_port(uint8_t proto, uint16_t port)
+{
+    if (port == 53)
+        return CLASS_DNS;
+    if (port == 443 || port == 853 || port == 8443)
+        return CLASS_TLS;
+    return port_is_admin(port) && (proto == PROTO_TCP || port == 3389) ? CLASS_ADMIN : CLASS_OTHER;
+}
+
+enum host_class host_class_of(uint8_t proto, const uint16_t port[2])
+{
+    if (proto == PROTO_ICMP || proto == PROTO_ICMP6)
+        return CLASS_ICMP;
+    if (proto != PROTO_TCP && proto != PROTO_UDP)
+        return CLASS_OTHER;
+    enum host_class class = class_of_port(proto, port[1]);
+    return class != CLASS_OTHER ? class : class_of_port(proto, port[0]);
+}
