@@ -15,6 +15,7 @@ struct command {
 static const struct command commands[] = {
     {"read", cli_read, "write the flow records of capture files"},
     {"check", cli_check, "check and print the configuration, list its keys"},
+    {"dump", cli_dump, "print IPFIX as JSON lines"},
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(*commands))

@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 enum cli_exit {
     CLI_OK = 0,
@@ -14,6 +15,7 @@ enum cli_exit {
 
 /* Each gets argv from its own name on, and returns an enum cli_exit. */
 int cli_check(int argc, char **argv);
+int cli_dump(int argc, char **argv);
 int cli_read(int argc, char **argv);
 
 /*
@@ -33,6 +35,9 @@ struct cli_output {
 /* Takes len octets, at most CLI_OUTPUT_BUFFER, which bring so many records. */
 void cli_output_add(struct cli_output *, const char *text, size_t len, uint32_t records);
 
+/* Writes what is there, for a reader that waits. */
+void cli_output_flush(struct cli_output *);
+
 /* Writes what is left. Returns CLI_OK; or CLI_FAILURE after one line to stderr, when this or an
  * earlier write failed (disk full, pipe closed). */
 int cli_output_finish(struct cli_output *);
@@ -41,3 +46,6 @@ int cli_output_finish(struct cli_output *);
  * stderr, when this or an earlier write failed (disk full, pipe closed). To be called once at the
  * end of every command that prints. */
 int cli_flush_stdout(void);
+
+/* The fields of the IPFIX profiles as a table (Markdown). */
+void cli_print_fields(FILE *);

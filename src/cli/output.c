@@ -46,6 +46,11 @@ void cli_output_add(struct cli_output *o, const char *text, size_t len, uint32_t
     o->pending += records;
 }
 
+void cli_output_flush(struct cli_output *o)
+{
+    output_write(o);
+}
+
 int cli_output_finish(struct cli_output *o)
 {
     output_write(o);

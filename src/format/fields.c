@@ -341,7 +341,7 @@ static const struct format_field fields[] = {
     {NULL, "quality", FIELD_NAMES, IN_ALL, 0, write_quality,
      "what to know before trusting the record"},
     {NULL, "ingress", FIELD_COUNTS, IN_ALL, 0, write_ingress,
-     "IE 10: ingress port; one of each side where they differ"},
+     "IE 10 less 1: ingress port; one of each side where they differ"},
     {NULL, "direction_basis", FIELD_ENUM, IN_ALL, 0, write_basis,
      "how the initiator was told: first_packet, request, syn_ack or syn"},
     {NULL, "rtt", FIELD_INTERVAL, IN_ALL, 0, write_rtt,
