@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -176,6 +177,17 @@ static void plan_retry(struct collector *c, uint64_t now_ns)
     }
 }
 
+static void say_lost(struct collector *c, uint64_t now_ns)
+{
+    uint64_t wait_s = (c->retry_ns - now_ns + COLLECTOR_SECOND - 1) / COLLECTOR_SECOND;
+    char again[64] = "";
+
+    if (c->backlog.again.count.records)
+        snprintf(again, sizeof(again), "; %" PRIu64 " records to be sent again",
+                 c->backlog.again.count.records);
+    collector_say(c, LOG_WARNING, "%s%s; next attempt in %" PRIu64 " s", c->error, again, wait_s);
+}
+
 static void lost(struct collector *c, uint64_t now_ns)
 {
     bool was_up = c->session->state != SESSION_CONNECTING && c->session->state != SESSION_CLOSED;
@@ -188,10 +200,7 @@ static void lost(struct collector *c, uint64_t now_ns)
     c->losses += was_up;
     plan_retry(c, now_ns);
     if (!again) /* the same words once are enough */
-        collector_say(c, LOG_WARNING,
-                      "%s; %" PRIu64 " records to be sent again; next attempt in %" PRIu64 " s",
-                      c->error, c->backlog.again.count.records,
-                      (c->retry_ns - now_ns + COLLECTOR_SECOND - 1) / COLLECTOR_SECOND);
+        say_lost(c, now_ns);
 }
 
 static void session_is_up(struct collector *c, uint64_t now_ns)

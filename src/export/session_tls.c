@@ -164,6 +164,19 @@ static int shake(struct tls_session *t, uint64_t now_ns)
     return 0;
 }
 
+/* A connection that was cut may have brought the reason first. */
+static int lost_connection(struct tls_session *t, int error)
+{
+    bool shaking = t->shaking;
+
+    pull(t);
+    if (discard_input(t)) /* continues a handshake, too */
+        return -EPROTO;
+    return session_fail(&t->stream.base, error, "connection lost%s: %s",
+                        shaking ? " during the TLS handshake (does the peer speak TLS?)" : "",
+                        strerror(-error));
+}
+
 static int connect_step(struct tls_session *t, uint32_t events, uint64_t now_ns)
 {
     if (!t->shaking) {
@@ -177,22 +190,9 @@ static int connect_step(struct tls_session *t, uint32_t events, uint64_t now_ns)
     } else if (events) {
         int rc = pull(t);
         if (rc)
-            return rc;
+            return lost_connection(t, rc);
     }
     return shake(t, now_ns);
-}
-
-/* A connection that was cut may have brought the reason first. */
-static int lost_connection(struct tls_session *t, int error)
-{
-    char text[SESSION_TEXT_MAX];
-
-    memcpy(text, t->stream.base.text, sizeof(text));
-    pull(t);
-    if (discard_input(t))
-        return -EPROTO;
-    memcpy(t->stream.base.text, text, sizeof(text));
-    return error;
 }
 
 static int tls_step(struct session *s, uint32_t events, uint64_t now_ns)
