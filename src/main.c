@@ -14,6 +14,7 @@ struct command {
 
 static const struct command commands[] = {
     {"read", cli_read, "write the flow records of capture files"},
+    {"run", cli_run, "turn the packets of interfaces into flow records, live"},
     {"check", cli_check, "check and print the configuration, list its keys"},
     {"dump", cli_dump, "print IPFIX as JSON lines"},
 };

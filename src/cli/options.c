@@ -203,6 +203,22 @@ static bool is_common(const struct cli_option *o)
     return o == &cli_common_options[COMMON_CONFIG] || o == &cli_common_options[COMMON_HELP];
 }
 
+static bool add_override(const struct cursor *c, struct cli_args *args, const struct item *item)
+{
+    struct cli_override o = {.word = item->word, .value = item->value};
+
+    if (args->override_count == CLI_OVERRIDES_MAX) {
+        complain(c, "more than %d keys", CLI_OVERRIDES_MAX);
+        return stop(args, CLI_USAGE);
+    }
+    if (item->option) {
+        o.word = item->option->name;
+        o.set = item->option->set;
+    }
+    args->override[args->override_count++] = o;
+    return true;
+}
+
 /* Second pass: the line holds no mistake but wrong keys or values of overrides. */
 static bool collect(struct cursor c, struct cli_args *args)
 {
@@ -214,12 +230,10 @@ static bool collect(struct cursor c, struct cli_args *args)
             args->operands[args->operand_count++] = (char *)item.value;
         } else if (item.kind == ITEM_OPTION && !is_common(item.option)) {
             args->value[item.option - c.cmd->options] = item.value;
-        } else if (item.kind == ITEM_OVERRIDE) {
-            if (args->override_count == CLI_OVERRIDES_MAX) {
-                complain(&c, "more than %d keys", CLI_OVERRIDES_MAX);
-                return stop(args, CLI_USAGE);
-            }
-            args->override[args->override_count++] = (struct cli_override){item.word, item.value};
+            if (item.option->set && !add_override(&c, args, &item))
+                return false;
+        } else if (item.kind == ITEM_OVERRIDE && !add_override(&c, args, &item)) {
+            return false;
         }
     }
     return true;
@@ -231,7 +245,7 @@ int cli_overlay(const struct cli_args *args, struct config *config, struct confi
         const struct cli_override *o = &args->override[i];
         char key[CLI_KEY_MAX];
         snprintf(key, sizeof(key), "%.*s", (int)strcspn(o->word, "="), o->word);
-        int r = config_set(config, key, o->value, error);
+        int r = o->set ? o->set(config, o->value, error) : config_set(config, key, o->value, error);
         if (r < 0)
             return r;
     }

@@ -17,6 +17,9 @@
 
 struct config_error;
 
+/* Sets what an option stands for in the configuration; returns 0, or -errno and *error. */
+typedef int cli_setter(struct config *, const char *value, struct config_error *error);
+
 #define CLI_OPTIONS_MAX 16
 #define CLI_OVERRIDES_MAX 128
 
@@ -25,6 +28,8 @@ struct cli_option {
     char letter;      /* 0 = none */
     const char *arg;  /* NULL = a flag; "FILE" = any text; "a|b|c" = one of these */
     const char *help;
+    cli_setter *set; /* the option changes the configuration, each time it is given, in the order
+                        of the line; NULL = it does not */
 };
 
 struct cli_command {
@@ -36,9 +41,10 @@ struct cli_command {
     const char *examples; /* lines for --help, each with its newline; NULL = none */
 };
 
-/* "--flow.idle 15s" */
+/* "--flow.idle 15s", or an option that sets something */
 struct cli_override {
     const char *word; /* begins with the key, which ends at '=' or with the word */
+    cli_setter *set;  /* NULL = the key is set */
     const char *value;
 };
 

@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "capture/port.h"
+#include "core/face.h"
 #include "core/ledger.h"
 #include "core/worker.h"
 #include "export/exporter.h"
@@ -24,7 +25,7 @@ struct record_encoder;
 struct sandbox_plan;
 struct sensor;
 
-#define SENSOR_ERROR_MAX 1024
+#define SENSOR_ERROR_MAX 1536
 
 struct sensor_options {
     const struct config *config; /* copied */
@@ -84,12 +85,6 @@ struct sensor_collector {
     struct collector_stats stats; /* its pointers are NULL */
 };
 
-/* Records on stdout. */
-struct sensor_face {
-    uint64_t handed, written, dropped, queued;
-    bool closed; /* nobody reads it any more */
-};
-
 /* Connections that met on two workers: the spread is wrong for them. */
 struct sensor_audit {
     uint64_t samples; /* digests compared */
@@ -111,10 +106,14 @@ struct sensor_status {
     struct sensor_port port[CONFIG_PORTS_MAX];
     struct sensor_worker worker[CONFIG_WORKERS_MAX];
     struct sensor_collector collector[2 * CONFIG_COLLECTORS_MAX]; /* draining ones included */
-    struct sensor_face face;
+    uint64_t taken;         /* records that the exporter thread took out of the rings */
+    struct face_stats face; /* records on stdout */
     struct sensor_audit audit;
     struct ledger ledger; /* of all workers */
 };
+
+/* Every line of the ledger holds: packets, records, rings, collectors, stdout. */
+bool sensor_status_closed(const struct sensor_status *);
 
 /* Any thread but workers; takes a lock that workers never take. Large: keep it on the heap. */
 void sensor_status(struct sensor *, struct sensor_status *);

@@ -104,6 +104,7 @@ static void turn_begin(struct worker *w)
     uint64_t span = flow_table_span(w->table);
 
     w->turn_goal_ns = span > TURN_FLOWS ? goal * span / TURN_FLOWS : goal;
+    w->counts.turn_goal_ns = w->turn_goal_ns;
     w->turn_began_ns = w->now_ns;
     w->swept = 0;
 }
@@ -196,8 +197,10 @@ static int enter(struct worker *w)
     w->may_sleep = !w->options.config->capture.busy_poll;
     for (uint16_t q = 0; q < w->options.queue_count; q++) {
         int rc = capture_enter(w->options.queue[q]);
-        if (rc)
+        if (rc) {
+            queue_ended(w, q, CAPTURE_ERROR);
             return rc;
+        }
         w->wait[q] = (struct pollfd){capture_wait_fd(w->options.queue[q]), POLLIN, 0};
         w->may_sleep = w->may_sleep && w->wait[q].fd >= 0;
     }
@@ -225,6 +228,8 @@ int worker_run(struct worker *w)
         else
             idle(w);
     }
+    for (uint16_t q = 0; rc && q < w->options.queue_count; q++)
+        w->ended[q] = true;
     worker_drain(w);
     for (uint16_t q = 0; q < w->options.queue_count; q++)
         capture_leave(w->options.queue[q]);

@@ -56,10 +56,11 @@ struct worker_options {
 /* Everything a worker has counted, of one moment: between two bursts, at the end of a turn. Words
  * of 64 bits only. */
 struct worker_snapshot {
-    uint64_t turns;     /* since the start; 0 = there is no snapshot yet */
-    uint64_t utc_ns;    /* when */
-    uint64_t turn_ns;   /* how long the last turn took */
-    uint64_t delivered; /* packets that came out of the queues */
+    uint64_t turns;        /* since the start; 0 = there is no snapshot yet */
+    uint64_t utc_ns;       /* when */
+    uint64_t turn_ns;      /* how long the last turn took */
+    uint64_t turn_goal_ns; /* how long one is to take: longer in a table above 4 M flows */
+    uint64_t delivered;    /* packets that came out of the queues */
     uint64_t tcp_packets;
     uint64_t forwarded;
     struct export_count handed[LANE_COUNT];  /* to the exporter's ring */

@@ -1,0 +1,179 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/config.h"
+#include "config/keys.h"
+#include "config/value.h"
+#include "core/notify.h"
+#include "core/sensor_inside.h"
+
+/* What a running sensor can take over, by the beginning of the key. */
+static const char *const changeable[] = {
+    "sensor.log", "sensor.drain_timeout", "sensor.stuck_timeout", "hosts.networks",
+    "hunts.",     "export.collectors",    "export.flush",
+};
+
+static bool may_change(const char *key)
+{
+    for (size_t i = 0; i < sizeof(changeable) / sizeof(*changeable); i++)
+        if (strncmp(key, changeable[i], strlen(changeable[i])) == 0)
+            return true;
+    return false;
+}
+
+static char *value_of(const struct config_key *key, const struct config *config)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+
+    if (!out)
+        return NULL;
+    config_value_print(key, config, out);
+    fclose(out);
+    return text;
+}
+
+static bool differs(const struct config_key *key, const struct config *a, const struct config *b)
+{
+    char *x = value_of(key, a), *y = value_of(key, b);
+    bool result = !x || !y || strcmp(x, y) != 0;
+
+    free(x);
+    free(y);
+    return result;
+}
+
+/* The first key that is not the same and needs a restart; NULL = none. */
+static const char *needs_restart(const struct config *old, const struct config *new)
+{
+    for (size_t i = 0; i < config_key_count; i++) {
+        const struct config_key *key = &config_keys[i];
+        if (!may_change(key->name) && !key->stride && differs(key, old, new))
+            return key->name;
+    }
+    return NULL;
+}
+
+static int load(struct sensor *s, struct config *config, char error[SENSOR_ERROR_MAX])
+{
+    struct config_error why;
+    int rc = config_load(s->options.config_file, config, &why);
+
+    if (!rc && s->options.overlay)
+        return s->options.overlay(s->options.overlay_context, config, error);
+    if (rc)
+        snprintf(error, SENSOR_ERROR_MAX, "%s", why.text);
+    return rc;
+}
+
+static int check(struct sensor *s, const struct config *config, char error[SENSOR_ERROR_MAX])
+{
+    const char *key = needs_restart(&s->generation->config, config);
+    struct sandbox_plan *plan;
+    char line[SANDBOX_LINE_MAX];
+    bool covered = true;
+
+    if (key) {
+        snprintf(error, SENSOR_ERROR_MAX, "%s has changed, which needs a restart", key);
+        return -EBUSY;
+    }
+    if (!s->options.sandbox)
+        return 0;
+    plan = malloc(sizeof(*plan));
+    if (!plan)
+        return -ENOMEM;
+    sandbox_plan_make(plan, config, s->options.config_file);
+    covered = sandbox_plan_covers(s->options.sandbox, plan, line);
+    free(plan);
+    if (!covered)
+        snprintf(error, SENSOR_ERROR_MAX, "%s", line);
+    return covered ? 0 : -EACCES;
+}
+
+/* The exporter may still refuse; nothing has changed before it has agreed. */
+static int take_over(struct sensor *s, struct generation *new, char error[SENSOR_ERROR_MAX])
+{
+    char why[EXPORTER_ERROR_MAX] = "";
+    int rc = 0;
+
+    if (!s->exporter && new->config.exports.collector_count) {
+        snprintf(error, SENSOR_ERROR_MAX,
+                 "export.collectors has its first collector, which needs a restart");
+        return -EBUSY;
+    }
+    if (s->exporter)
+        rc = outlet_reload(s->outlet, &new->config, why);
+    if (rc) {
+        snprintf(error, SENSOR_ERROR_MAX, "%s", why);
+        return rc;
+    }
+    if (s->generation != s->first)
+        s->retired = s->generation;
+    pthread_mutex_lock(&s->lock);
+    s->generation = new;
+    pthread_mutex_unlock(&s->lock);
+    for (uint32_t w = 0; w < s->worker_count; w++)
+        worker_offer(s->worker[w], new);
+    log_set_level(s->log, (enum log_level) new->config.sensor.log_level);
+    s->beats.timeout_ns = new->config.sensor.stuck_timeout_ns;
+    return 0;
+}
+
+static int reload(struct sensor *s, char error[SENSOR_ERROR_MAX])
+{
+    struct generation *new;
+    int rc;
+
+    if (!s->options.config_file) {
+        snprintf(error, SENSOR_ERROR_MAX, "there is no configuration file (-c)");
+        return -ENOENT;
+    }
+    sensor_retire(s);
+    if (s->retired) {
+        snprintf(error, SENSOR_ERROR_MAX, "a worker has not adopted the last one yet");
+        return -EBUSY;
+    }
+    new = malloc(sizeof(*new));
+    if (!new)
+        return -ENOMEM;
+    new->number = s->generation->number + 1;
+    rc = load(s, &new->config, error);
+    if (!rc)
+        rc = check(s, &new->config, error);
+    if (!rc)
+        rc = take_over(s, new, error);
+    if (rc && rc != -ETIMEDOUT) /* the exporter may still look at it */
+        free(new);
+    return rc;
+}
+
+void sensor_reload(struct sensor *s)
+{
+    char error[SENSOR_ERROR_MAX] = "no memory";
+
+    notify_reloading();
+    int rc = reload(s, error);
+    if (rc)
+        log_error(s->log, "reload: %s; nothing has changed", error);
+    else
+        log_info(s->log, "reload: generation %lu of the configuration is in force",
+                 (unsigned long)s->generation->number);
+    pthread_mutex_lock(&s->lock);
+    s->known.reloads += rc == 0;
+    s->known.reloads_failed += rc != 0;
+    pthread_mutex_unlock(&s->lock);
+    notify_ready();
+}
+
+void sensor_retire(struct sensor *s)
+{
+    if (!s->retired)
+        return;
+    for (uint32_t w = 0; w < s->worker_count; w++)
+        if (worker_generation(s->worker[w]) != s->generation->number)
+            return;
+    free(s->retired);
+    s->retired = NULL;
+}

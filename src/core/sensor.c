@@ -1,0 +1,451 @@
+#include "core/sensor.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "core/notify.h"
+#include "core/sensor_inside.h"
+#include "format/format.h"
+#include "weir/encode.h"
+
+#define FLOWS_MIN 16u /* of a worker's table */
+#define TICK_MS 250
+
+const char *const sensor_state_label[SENSOR_STATE_COUNT] = {
+    [SENSOR_STARTING] = "starting",
+    [SENSOR_RUNNING] = "running",
+    [SENSOR_DRAINING] = "draining",
+};
+
+static const struct config *config_of(const struct sensor *s)
+{
+    return &s->first->config;
+}
+
+static int fail(char *error, int rc, const char *what)
+{
+    snprintf(error, SENSOR_ERROR_MAX, "%s: %s", what, strerror(-rc));
+    return rc;
+}
+
+/* --- Signals: taken by descriptor, in the control thread alone --- */
+
+/* Before any thread: libraries' threads inherit the mask. */
+static int open_signals(struct sensor *s, char *error)
+{
+    struct itimerspec every = {.it_interval = {0, TICK_MS * 1000000L},
+                               .it_value = {0, TICK_MS * 1000000L}};
+    sigset_t mask;
+
+    sigemptyset(&mask);
+    sigaddset(&mask, SIGTERM);
+    sigaddset(&mask, SIGINT);
+    sigaddset(&mask, SIGHUP);
+    sigaddset(&mask, SIGUSR1);
+    pthread_sigmask(SIG_BLOCK, &mask, &s->signals_before);
+    s->signals = signalfd(-1, &mask, SFD_NONBLOCK | SFD_CLOEXEC);
+    s->ticks = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    if (s->signals < 0 || s->ticks < 0 || timerfd_settime(s->ticks, 0, &every, NULL))
+        return fail(error, -errno, "signals");
+    return 0;
+}
+
+/* --- Workers: how many, on which cores --- */
+
+static uint32_t usable_cores(cpu_set_t *set)
+{
+    CPU_ZERO(set);
+    if (sched_getaffinity(0, sizeof(*set), set))
+        return 1;
+    return (uint32_t)CPU_COUNT(set);
+}
+
+static bool takes_a_port(const struct config *c)
+{
+    for (uint32_t i = 0; i < c->capture.port_count; i++)
+        if (port_takes(c->capture.port[i]))
+            return true;
+    return false;
+}
+
+/* A port that is taken gets all cores but the one for everything else; observing takes one. */
+static uint32_t workers_wanted(const struct config *c, uint32_t cores)
+{
+    if (c->capture.workers)
+        return (uint32_t)c->capture.workers;
+    if (c->capture.core_count)
+        return c->capture.core_count;
+    if (!takes_a_port(c) || cores < 3)
+        return 1;
+    return cores - 1 < CONFIG_WORKERS_MAX ? cores - 1 : CONFIG_WORKERS_MAX;
+}
+
+/* By hand; else, where a port is taken and there are enough cores, from the last one down, since
+ * the first has interrupts and the rest of the system. */
+static int choose_cores(struct sensor *s, uint32_t workers, char *error)
+{
+    const struct capture_config *c = &config_of(s)->capture;
+    cpu_set_t set;
+    uint32_t cores = usable_cores(&set);
+    int next = CPU_SETSIZE;
+
+    for (uint32_t w = 0; w < workers; w++) {
+        s->core[w] = -1;
+        if (c->core_count) {
+            s->core[w] = (int)c->core[w % c->core_count];
+        } else if (takes_a_port(config_of(s)) && workers < cores) {
+            while (!CPU_ISSET(--next, &set))
+                ;
+            s->core[w] = next;
+        }
+        if (s->core[w] >= 0 && !CPU_ISSET(s->core[w], &set)) {
+            snprintf(error, SENSOR_ERROR_MAX,
+                     "capture.cores: core %d is not one that weir may use (%u are)", s->core[w],
+                     cores);
+            return -EINVAL;
+        }
+    }
+    return 0;
+}
+
+static int open_ports(struct sensor *s, uint32_t workers, char *error)
+{
+    const struct capture_config *c = &config_of(s)->capture;
+    const char *sources[CONFIG_PORTS_MAX];
+
+    for (uint32_t i = 0; i < c->port_count; i++)
+        sources[i] = c->port[i];
+    for (uint32_t i = 0; i < c->port_count; i++) {
+        struct port_options options = {.config = config_of(s),
+                                       .filter = s->options.filter,
+                                       .source = c->port[i],
+                                       .index = (uint16_t)i,
+                                       .workers = (uint16_t)workers,
+                                       .all_sources = sources,
+                                       .source_count = (uint16_t)c->port_count,
+                                       .inline_mode = c->mode == MODE_INLINE,
+                                       .take_over = s->options.take_over};
+        char why[CAPTURE_ERROR_MAX];
+        int rc = port_open(&options, &s->port[i], why);
+        if (rc) {
+            snprintf(error, SENSOR_ERROR_MAX, "%s", why);
+            return rc;
+        }
+        s->port_count++;
+        log_info(s->log, "%s", s->port[i]->ops->describe(s->port[i]));
+    }
+    return 0;
+}
+
+static void fill_queues(struct sensor *s, uint32_t w, struct worker_options *options)
+{
+    for (uint32_t p = 0; p < s->port_count; p++) {
+        struct capture *queue = s->port[p]->ops->queue(s->port[p], w);
+        s->queue_of[w][p] = queue ? (int8_t)options->queue_count : -1;
+        if (queue)
+            options->queue[options->queue_count++] = queue;
+    }
+}
+
+/* Closing notices are for a face with one row per connection. */
+static bool wants_notices(const struct sensor *s)
+{
+    return s->options.face && s->options.face->per_connection;
+}
+
+static int create_worker(struct sensor *s, uint32_t w, uint32_t flows, char *error)
+{
+    struct worker_options options = {.index = (uint16_t)w,
+                                     .config = config_of(s),
+                                     .clock = s->clock,
+                                     .max_flows = flows,
+                                     .inline_mode = config_of(s)->capture.mode == MODE_INLINE,
+                                     .notices = wants_notices(s)};
+
+    fill_queues(s, w, &options);
+    if (!options.queue_count)
+        return 0;
+    if (s->worker_count + 1 != w + 1)
+        return fail(error, -EINVAL,
+                    "capture.workers: a worker has queues, the one before has none");
+    options.audit = &s->audit_secret;
+    int rc = worker_create(&options, &s->worker[w]);
+    if (rc)
+        return fail(error, rc, "flow.max_flows: memory for the flow table");
+    s->worker_count++;
+    worker_offer(s->worker[w], s->first);
+    return 0;
+}
+
+/* Ports may have fewer queues than were wanted: only workers with a queue are made. */
+static int create_workers(struct sensor *s, uint32_t wanted, char *error)
+{
+    uint64_t all = config_of(s)->flow.max_flows;
+    int rc = 0;
+
+    if (!all)
+        all = flow_table_default_flows();
+    uint32_t share = (uint32_t)(all / wanted);
+    for (uint32_t w = 0; w < wanted && !rc; w++)
+        rc = create_worker(s, w, share < FLOWS_MIN ? FLOWS_MIN : share, error);
+    return rc;
+}
+
+/* --- Where records go --- */
+
+static void on_exporter_event(void *context, const char *collector, enum log_level level,
+                              const char *text)
+{
+    struct sensor *s = context;
+    log_line(s->log, level, "%s: %s", collector, text);
+}
+
+static int create_exporter(struct sensor *s, char *error)
+{
+    struct exporter_options options = {.config = config_of(s),
+                                       .ecs = format_find("ecs"),
+                                       .json = format_find("json"),
+                                       .event = on_exporter_event,
+                                       .context = s};
+    char why[EXPORTER_ERROR_MAX];
+
+    if (!config_of(s)->exports.collector_count)
+        return 0;
+    int rc = exporter_create(&options, &s->exporter, why);
+    if (rc)
+        snprintf(error, SENSOR_ERROR_MAX, "%s", why);
+    return rc;
+}
+
+static int create_outlet(struct sensor *s, char *error)
+{
+    int rc = create_exporter(s, error);
+
+    if (rc)
+        return rc;
+    if (s->options.face)
+        rc = face_create(s->options.face, config_of(s), STDOUT_FILENO, &s->face);
+    struct outlet_options options = {.worker = s->worker, .exporter = s->exporter, .face = s->face};
+    options.worker_count = s->worker_count;
+    if (!rc)
+        rc = outlet_create(&options, &s->outlet);
+    return rc ? fail(error, rc, "records") : 0;
+}
+
+/* --- All of it --- */
+
+static int create_generation(struct sensor *s, const struct config *config, char *error)
+{
+    struct generation *g = malloc(sizeof(*g));
+
+    if (!g)
+        return fail(error, -ENOMEM, "configuration");
+    g->number = 1;
+    g->config = *config;
+    s->first = s->generation = g;
+    return 0;
+}
+
+static int create_clock(struct sensor *s, char *error)
+{
+    int rc = clock_create(CLOCK_TICKS_BEST, &s->clock);
+
+    if (!rc)
+        rc = hash_secret_random(&s->audit_secret);
+    if (!rc)
+        rc = auditor_create(&s->auditor);
+    if (rc)
+        return fail(error, rc, "clock");
+    clock_reader_init(&s->now, s->clock);
+    s->started_ns = clock_read(&s->now);
+    return 0;
+}
+
+static int enter_sandbox(struct sensor *s, char *error)
+{
+    char line[SANDBOX_LINE_MAX];
+
+    if (!s->options.sandbox)
+        return 0;
+    int rc = sandbox_enter(s->options.sandbox, line);
+    if (rc)
+        snprintf(error, SENSOR_ERROR_MAX, "%s", line);
+    else
+        log_info(s->log, "%s", line);
+    return rc;
+}
+
+static int open_all(struct sensor *s, const struct config *config, char *error)
+{
+    cpu_set_t set;
+    uint32_t workers = workers_wanted(config, usable_cores(&set));
+    int rc = create_generation(s, config, error);
+
+    if (!rc)
+        rc = open_signals(s, error);
+    if (!rc)
+        rc = create_clock(s, error);
+    if (!rc)
+        rc = choose_cores(s, workers, error);
+    if (!rc)
+        rc = open_ports(s, workers, error);
+    if (!rc)
+        rc = create_workers(s, workers, error);
+    if (!rc)
+        rc = create_outlet(s, error);
+    if (!rc)
+        rc = enter_sandbox(s, error);
+    return rc;
+}
+
+int sensor_create(const struct sensor_options *options, struct sensor **out,
+                  char error[SENSOR_ERROR_MAX])
+{
+    struct sensor *s = calloc(1, sizeof(*s));
+
+    if (!s)
+        return fail(error, -ENOMEM, "sensor");
+    s->options = *options;
+    s->log = options->log;
+    s->signals = s->ticks = -1;
+    pthread_mutex_init(&s->lock, NULL);
+    int rc = open_all(s, options->config, error);
+    if (rc) {
+        sensor_destroy(s);
+        return rc;
+    }
+    *out = s;
+    return 0;
+}
+
+static void close_all(struct sensor *s)
+{
+    outlet_destroy(s->outlet);
+    face_destroy(s->face);
+    exporter_destroy(s->exporter);
+    for (uint32_t w = 0; w < s->worker_count; w++)
+        worker_destroy(s->worker[w]);
+    for (uint32_t p = 0; p < s->port_count; p++)
+        port_close(s->port[p]);
+    auditor_destroy(s->auditor);
+    clock_destroy(s->clock);
+}
+
+void sensor_destroy(struct sensor *s)
+{
+    if (!s)
+        return;
+    if (s->abandoned) /* a thread still uses all of it; the process ends */
+        return;
+    close_all(s);
+    if (s->ticks >= 0)
+        close(s->ticks);
+    if (s->signals >= 0) {
+        close(s->signals);
+        pthread_sigmask(SIG_SETMASK, &s->signals_before, NULL);
+    }
+    if (s->generation != s->first)
+        free(s->generation);
+    free(s->retired);
+    free(s->first);
+    pthread_mutex_destroy(&s->lock);
+    free(s);
+}
+
+/* --- Running --- */
+
+static void *worker_thread(void *context)
+{
+    return (void *)(intptr_t)worker_run(context);
+}
+
+static void *outlet_thread(void *context)
+{
+    outlet_run(context);
+    return NULL;
+}
+
+static int start_thread(pthread_t *thread, void *(*run)(void *), void *context, int core,
+                        const char *name)
+{
+    pthread_attr_t attributes;
+    cpu_set_t set;
+
+    pthread_attr_init(&attributes);
+    if (core >= 0) {
+        CPU_ZERO(&set);
+        CPU_SET(core, &set);
+        pthread_attr_setaffinity_np(&attributes, sizeof(set), &set);
+    }
+    int rc = -pthread_create(thread, &attributes, run, context);
+    pthread_attr_destroy(&attributes);
+    if (!rc)
+        pthread_setname_np(*thread, name);
+    return rc;
+}
+
+static int start_ports(struct sensor *s)
+{
+    for (uint32_t p = 0; p < s->port_count; p++) {
+        struct port *port = s->port[p];
+        int rc = port->ops->start ? port->ops->start(port) : 0;
+        if (rc) {
+            log_error(s->log, "%s: cannot be started: %s", config_of(s)->capture.port[p],
+                      strerror(-rc));
+            return rc;
+        }
+    }
+    return 0;
+}
+
+/* The outlet first: nothing is handed on before somebody takes it. */
+static int start_threads(struct sensor *s)
+{
+    int rc = start_thread(&s->outlet_thread, outlet_thread, s->outlet, -1, "weir-export");
+
+    s->outlet_runs = rc == 0;
+    for (uint32_t w = 0; w < s->worker_count && !rc; w++) {
+        char name[16];
+        snprintf(name, sizeof(name), "weir-work-%u", w);
+        rc = start_thread(&s->worker_thread[w], worker_thread, s->worker[w], s->core[w], name);
+        s->threads += rc == 0;
+    }
+    if (rc)
+        log_error(s->log, "thread: %s", strerror(-rc));
+    return rc;
+}
+
+static void tell_start(struct sensor *s)
+{
+    const struct config *c = config_of(s);
+    char ticks[64];
+
+    clock_describe(s->clock, ticks, sizeof(ticks));
+    log_info(s->log, "%s: %u worker%s, clock %s, %u collector%s%s", c->sensor.name, s->worker_count,
+             s->worker_count == 1 ? "" : "s", ticks, c->exports.collector_count,
+             c->exports.collector_count == 1 ? "" : "s", s->face ? ", records to stdout" : "");
+}
+
+int sensor_run(struct sensor *s)
+{
+    heartbeats_init(&s->beats, s->worker_count, config_of(s)->sensor.stuck_timeout_ns,
+                    clock_read(&s->now));
+    s->failure = start_ports(s);
+    if (!s->failure)
+        s->failure = start_threads(s);
+    if (!s->failure) {
+        tell_start(s);
+        notify_ready();
+        control_run(s);
+    }
+    notify_stopping();
+    control_drain(s);
+    return s->failure;
+}
