@@ -216,14 +216,14 @@ static bool walk_tunnel(struct walk *w, uint32_t proto)
 /* Takes the pair of the IP header into *hash and goes to what is inside; false = nothing more. */
 static bool walk_ip4(struct walk *w, uint64_t seed, uint32_t *hash)
 {
-    uint32_t proto = get8(w, 9);
+    uint32_t proto = get8(w, 9), length = (get8(w, 0) & 15) * 4;
     bool fragment = get16(w, 6) & 0x3fff; /* more fragments, or an offset (RFC 791 §3.1) */
 
     if (w->left < IP4_LEN || get8(w, 0) >> 4 != 4)
         return false;
     *hash = hash_pair(w->at + 12, 4, seed);
-    skip(w, (get8(w, 0) & 15) * 4);
-    return !fragment && walk_tunnel(w, proto);
+    skip(w, length);
+    return !fragment && length >= IP4_LEN && walk_tunnel(w, proto);
 }
 
 static bool walk_ip6(struct walk *w, uint64_t seed, uint32_t *hash)
