@@ -253,6 +253,7 @@ static int port_configure(struct dpdk_port *port, const struct port_options *opt
     if (status != 0)
         return explain(port, status, "gives no information", strerror(-status), error);
     port->socket = rte_eth_dev_socket_id(port->id);
+    port->ring = (uint32_t)options->config->capture.ring;
     plan_make(port, options, &info);
     int send_queues = send_queues_of(port, options, &info, error);
     if (send_queues < 0)
@@ -421,6 +422,17 @@ static int dpdk_start(struct port *base)
     return port->plan.method == RSS_SOFTWARE ? dpdk_spread_start(port) : 0;
 }
 
+static void dpdk_stop(struct port *base)
+{
+    struct dpdk_port *port = dpdk_of(base);
+    struct rte_eth_stats stats;
+
+    dpdk_port_counters(port, &stats);
+    port->missed_at_end = stats.imissed;
+    atomic_store_explicit(&port->stopped, true, memory_order_release);
+    dpdk_spread_stop(port);
+}
+
 static const char *dpdk_describe(const struct port *base)
 {
     return ((const struct dpdk_port *)base)->about;
@@ -467,6 +479,7 @@ static void dpdk_close(struct port *base)
 static const struct port_ops dpdk_ops = {
     .queue = dpdk_queue_of,
     .start = dpdk_start,
+    .stop = dpdk_stop,
     .stats = dpdk_port_stats,
     .describe = dpdk_describe,
     .numa_node = dpdk_numa_node,

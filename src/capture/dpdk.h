@@ -37,8 +37,9 @@ struct dpdk_queue {
     uint16_t worker;
     uint16_t rx_queue, rx_first, rx_step; /* the next to read; its queues: first, + step, ... */
     uint16_t tx_queue;                    /* of the pair */
-    struct rte_ring *ring;                /* software spread; else NULL */
-    unsigned held_count;                  /* frames of the last burst */
+    uint32_t last;         /* frames still taken after a stop: at most what the ring held */
+    struct rte_ring *ring; /* software spread; else NULL */
+    unsigned held_count;   /* frames of the last burst */
     struct rte_mbuf *held[PACKET_BURST_MAX];
 
     /* written by the worker */
@@ -73,9 +74,12 @@ struct dpdk_port {
 
     dpdk_print_setter printers[DPDK_PRINTERS];
 
+    uint32_t ring;          /* descriptors of a queue */
+    _Atomic bool stopped;   /* nothing but what waits in the rings is received any more */
+    uint64_t missed_at_end; /* valid when stopped */
+
     pthread_t spreader;
     bool spreading;
-    _Atomic bool stop;
     uint64_t seed;
 
     char about[CAPTURE_ERROR_MAX];

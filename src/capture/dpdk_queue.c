@@ -21,13 +21,11 @@ static void release(struct dpdk_queue *q)
     q->held_count = 0;
 }
 
-static unsigned frames_take(struct dpdk_queue *q)
+static unsigned queues_poll(struct dpdk_queue *q)
 {
     uint16_t first = q->rx_queue;
     unsigned count;
 
-    if (q->ring)
-        return rte_ring_sc_dequeue_burst(q->ring, (void **)q->held, PACKET_BURST_MAX, NULL);
     do {
         count = rte_eth_rx_burst(q->port->id, q->rx_queue, q->held, PACKET_BURST_MAX);
         q->rx_queue += q->rx_step;
@@ -35,6 +33,24 @@ static unsigned frames_take(struct dpdk_queue *q)
             q->rx_queue = q->rx_first;
     } while (!count && q->rx_queue != first);
     return count;
+}
+
+/* After a stop: what waited, until a poll finds nothing. */
+static unsigned last_take(struct dpdk_queue *q)
+{
+    unsigned count = q->last ? queues_poll(q) : 0;
+
+    q->last = count < q->last && count ? q->last - count : 0;
+    return count;
+}
+
+static unsigned frames_take(struct dpdk_queue *q)
+{
+    if (q->ring)
+        return rte_ring_sc_dequeue_burst(q->ring, (void **)q->held, PACKET_BURST_MAX, NULL);
+    if (atomic_load_explicit(&q->port->stopped, memory_order_acquire))
+        return last_take(q);
+    return queues_poll(q);
 }
 
 /* Of a frame in several buffers only the first is shown: headers stand there. */
@@ -119,8 +135,9 @@ static uint64_t port_waiting(const struct dpdk_port *port, uint64_t *missed)
     for (uint16_t i = 0; i < port->workers; i++)
         taken += taken_by(&port->queue[i]);
     dpdk_port_counters(port, &stats);
-    *missed = stats.imissed;
-    return stats.ipackets > taken ? stats.ipackets - taken : 0;
+    bool stopped = atomic_load(&port->stopped);
+    *missed = stopped ? port->missed_at_end : stats.imissed;
+    return !stopped && stats.ipackets > taken ? stats.ipackets - taken : 0;
 }
 
 static void dpdk_stats(const struct capture *capture, struct capture_stats *stats)
@@ -188,6 +205,7 @@ void dpdk_queue_init(struct dpdk_queue *q, struct dpdk_port *port, uint16_t work
     q->port = port;
     q->worker = worker;
     q->rx_queue = q->rx_first = q->tx_queue = port->only_worker < 0 ? worker : 0;
+    q->last = port->ring * port->plan.queues;
     q->rx_step = port->only_worker < 0 ? port->workers : 1;
 }
 

@@ -71,6 +71,26 @@ static unsigned spread_step(struct dpdk_port *port, uint16_t queue, struct share
     return count;
 }
 
+static unsigned spread_all(struct dpdk_port *port, struct shares *shares)
+{
+    unsigned count = 0;
+
+    for (uint16_t queue = 0; queue < port->plan.queues; queue++)
+        count += spread_step(port, queue, shares);
+    return count;
+}
+
+/* After a stop: what waited, until a round finds nothing. */
+static void spread_last(struct dpdk_port *port, struct shares *shares)
+{
+    uint32_t most = port->ring * port->plan.queues, count;
+
+    do {
+        count = spread_all(port, shares);
+        most -= count < most ? count : most;
+    } while (count && most);
+}
+
 static void *spread_run(void *user)
 {
     const struct timespec rest = {.tv_nsec = REST_NS};
@@ -79,14 +99,12 @@ static void *spread_run(void *user)
     unsigned empty = 0;
     bool known = rte_thread_register() == 0; /* else without a cache of buffers */
 
-    while (!atomic_load_explicit(&port->stop, memory_order_relaxed)) {
-        unsigned count = 0;
-        for (uint16_t queue = 0; queue < port->plan.queues; queue++)
-            count += spread_step(port, queue, &shares);
-        empty = count ? 0 : empty + 1;
+    while (!atomic_load_explicit(&port->stopped, memory_order_acquire)) {
+        empty = spread_all(port, &shares) ? 0 : empty + 1;
         if (empty > POLLS_BEFORE_REST)
             nanosleep(&rest, NULL);
     }
+    spread_last(port, &shares);
     if (known)
         rte_thread_unregister();
     return NULL;
@@ -110,7 +128,7 @@ void dpdk_spread_stop(struct dpdk_port *port)
 {
     if (!port->spreading)
         return;
-    atomic_store(&port->stop, true);
+    atomic_store(&port->stopped, true);
     pthread_join(port->spreader, NULL);
     port->spreading = false;
 }

@@ -246,6 +246,13 @@ static int filter_attach(struct live_queue *q, struct sock_filter *code, unsigne
     return status;
 }
 
+static int filter_nothing(struct live_queue *q, char error[CAPTURE_ERROR_MAX])
+{
+    struct sock_filter nothing = {.code = BPF_RET | BPF_K, .k = 0};
+
+    return filter_attach(q, &nothing, 1, error);
+}
+
 /* The loopback interface shows each packet twice, going out and coming in: only the second counts.
  */
 static unsigned prefix_write(const struct live_port *port, struct sock_filter code[PREFIX_MAX])
@@ -293,13 +300,12 @@ static int filter_install(struct live_queue *q, const struct bpf_program *wanted
 /* From here on nothing arrives until the filter proper is installed. */
 static int queue_shut(struct live_queue *q, char error[CAPTURE_ERROR_MAX])
 {
-    struct sock_filter nothing = {.code = BPF_RET | BPF_K, .k = 0};
     struct sockaddr_ll address = {
         .sll_family = AF_PACKET,
         .sll_protocol = htons(ETH_P_ALL),
         .sll_ifindex = is_any(q->owner) ? 0 : (int)q->owner->interface.index,
     };
-    int status = filter_attach(q, &nothing, 1, error);
+    int status = filter_nothing(q, error);
 
     if (status != 0)
         return status;
@@ -413,6 +419,15 @@ static void live_port_stats(struct port *port, struct port_stats *stats)
     *stats = live->last;
 }
 
+static void live_stop(struct port *port)
+{
+    struct live_port *live = (struct live_port *)port;
+    char ignored[CAPTURE_ERROR_MAX];
+
+    for (uint16_t i = 0; i < live->queue_count; i++)
+        filter_nothing(&live->queue[i], ignored);
+}
+
 static const char *live_describe(const struct port *port)
 {
     return ((const struct live_port *)port)->about;
@@ -437,6 +452,7 @@ static void live_close(struct port *port)
 
 static const struct port_ops live_ops = {
     .queue = live_queue_of,
+    .stop = live_stop,
     .stats = live_port_stats,
     .describe = live_describe,
     .numa_node = live_numa_node,
