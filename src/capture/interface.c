@@ -75,16 +75,17 @@ static int request(struct interface *i, struct nlmsghdr *message, message_taker 
 }
 
 /* With programs in driver and generic mode at once there is no single id: any of them will do. */
-static uint32_t xdp_program_of(const struct rtattr *nested)
+static void xdp_take(const struct rtattr *nested, struct interface_state *state)
 {
     int length = (int)RTA_PAYLOAD(nested);
-    uint32_t id = 0;
 
-    for (struct rtattr *a = RTA_DATA(nested); RTA_OK(a, length); a = RTA_NEXT(a, length))
+    for (struct rtattr *a = RTA_DATA(nested); RTA_OK(a, length); a = RTA_NEXT(a, length)) {
         if (a->rta_type == IFLA_XDP_PROG_ID || a->rta_type == IFLA_XDP_DRV_PROG_ID ||
             a->rta_type == IFLA_XDP_SKB_PROG_ID || a->rta_type == IFLA_XDP_HW_PROG_ID)
-            memcpy(&id, RTA_DATA(a), sizeof(id));
-    return id;
+            memcpy(&state->xdp_program, RTA_DATA(a), sizeof(state->xdp_program));
+        if (a->rta_type == IFLA_XDP_ATTACHED)
+            state->xdp_generic = *(const uint8_t *)RTA_DATA(a) == XDP_ATTACHED_SKB;
+    }
 }
 
 static void attribute_take(const struct rtattr *a, struct interface_state *state)
@@ -99,7 +100,7 @@ static void attribute_take(const struct rtattr *a, struct interface_state *state
         memcpy(&state->rx_queues, RTA_DATA(a), sizeof(state->rx_queues));
         break;
     case IFLA_XDP:
-        state->xdp_program = xdp_program_of(a);
+        xdp_take(a, state);
         break;
     case IFLA_STATS64:
         memcpy(&stats, RTA_DATA(a),

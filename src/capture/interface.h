@@ -21,6 +21,7 @@ struct interface_state {
     uint32_t mtu;
     uint32_t rx_queues;
     uint32_t xdp_program; /* id of the XDP program that is attached, 0 = none */
+    bool xdp_generic;     /* how it is attached */
     uint64_t rx_packets;  /* since the interface exists */
     uint64_t rx_dropped;  /* rx_dropped + rx_missed_errors: by driver or stack */
 };

@@ -79,7 +79,7 @@ static int explain_unknown(const char *source, char error[CAPTURE_ERROR_MAX])
     return -EINVAL;
 }
 
-int port_open(const struct port_options *options, struct port **out, char error[CAPTURE_ERROR_MAX])
+int port_check(const struct port_options *options, char error[CAPTURE_ERROR_MAX])
 {
     const char *source = options->source;
     const struct port_kind *kind = kind_of(source);
@@ -109,5 +109,12 @@ int port_open(const struct port_options *options, struct port **out, char error[
                  source, options->source_count);
         return -EINVAL;
     }
-    return kind->open(options, out, error);
+    return 0;
+}
+
+int port_open(const struct port_options *options, struct port **out, char error[CAPTURE_ERROR_MAX])
+{
+    int status = port_check(options, error);
+
+    return status < 0 ? status : kind_of(options->source)->open(options, out, error);
 }

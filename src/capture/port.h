@@ -72,6 +72,9 @@ struct port {
  */
 int port_open(const struct port_options *, struct port **, char error[CAPTURE_ERROR_MAX]);
 
+/* Whether this build could open the source, judged by its name alone: 0, or as port_open(). */
+int port_check(const struct port_options *, char error[CAPTURE_ERROR_MAX]);
+
 /* Whether the source takes the port away from the operating system. */
 bool port_takes(const char *source);
 

@@ -1,12 +1,22 @@
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "cli/cli.h"
 #include "cli/options.h"
 #include "config/config.h"
+#include "core/findings.h"
+#include "core/machine.h"
 
-enum { CHECK_KEYS, CHECK_FIELDS };
+enum { CHECK_SOURCE, CHECK_TAKE_OVER, CHECK_PRINT, CHECK_KEYS, CHECK_FIELDS };
 
 static const struct cli_option check_options[] = {
+    [CHECK_SOURCE] = {"interface", 'i', "SOURCE",
+                      "look at the machine as weir run -i SOURCE would use it; may be repeated",
+                      config_add_port},
+    [CHECK_TAKE_OVER] = {"take-over", 0, NULL,
+                         "the sources may hold the default route, as with weir run"},
+    [CHECK_PRINT] = {"print", 'p', NULL,
+                     "print the configuration, and look at nothing else, though it names ports"},
     [CHECK_KEYS] = {"keys", 0, NULL,
                     "print every configuration key with type, range, default, meaning"},
     [CHECK_FIELDS] = {"fields", 0, NULL, "print the fields of the IPFIX profiles"},
@@ -15,17 +25,63 @@ static const struct cli_option check_options[] = {
 
 static const struct cli_command check_command = {
     .name = "check",
-    .about = "Checks the configuration and prints it, as it is in force, as YAML.",
+    .about = "Checks the configuration and prints it, as it is in force, as YAML. Where it names "
+             "ports,\n"
+             "looks at the machine instead: would weir run work, and what could be better?",
     .options = check_options,
     .examples = "  weir check -c weir.yaml\n"
-                "  weir check -c weir.yaml --flow.idle 15s > new.yaml\n"
+                "  weir check -c weir.yaml --flow.idle 15s --print > new.yaml\n"
+                "  weir check -i xdp:eth1 --capture.cores 2-5\n"
                 "  weir check --keys\n"
                 "  weir check --fields\n",
 };
 
+static int print_config(const struct config *config)
+{
+    config_print(config, stdout);
+    int r = cli_flush_stdout();
+    if (r == CLI_OK)
+        fputs("configuration ok\n", stderr);
+    return r;
+}
+
+static void print_findings(const struct findings *f)
+{
+    for (uint32_t i = 0; i < f->count; i++) {
+        const struct finding *one = &f->finding[i];
+        printf("%-7s  %s%s%s\n", finding_level_name[one->level], one->text,
+               *one->remedy ? "; try: " : "", one->remedy);
+    }
+}
+
+static int check_machine(const struct config *config, bool take_over)
+{
+    struct machine *machine = malloc(sizeof(*machine));
+    struct findings *findings = calloc(1, sizeof(*findings));
+    int r = CLI_FAILURE;
+
+    if (!machine || !findings) {
+        fputs("weir check: out of memory\n", stderr);
+        goto out;
+    }
+    machine_gather(machine, config);
+    findings->machine = machine;
+    findings->config = config;
+    findings->take_over = take_over;
+    findings_make(findings);
+    print_findings(findings);
+    r = cli_flush_stdout();
+    if (r == CLI_OK && findings->per_level[FINDING_ERROR])
+        r = CLI_FAILURE;
+out:
+    free(findings);
+    free(machine);
+    return r;
+}
+
 int cli_check(int argc, char **argv)
 {
-    struct cli_args args;
+    static struct cli_args args;
 
     if (!cli_parse(&check_command, argc, argv, &args))
         return args.exit_code;
@@ -37,9 +93,7 @@ int cli_check(int argc, char **argv)
         cli_print_fields(stdout);
         return cli_flush_stdout();
     }
-    config_print(&args.config, stdout);
-    int r = cli_flush_stdout();
-    if (r == CLI_OK)
-        fputs("configuration ok\n", stderr);
-    return r;
+    if (args.value[CHECK_PRINT] || !args.config.capture.port_count)
+        return print_config(&args.config);
+    return check_machine(&args.config, args.value[CHECK_TAKE_OVER]);
 }

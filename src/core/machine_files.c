@@ -1,0 +1,229 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <netdb.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/address.h"
+#include "core/machine.h"
+#include "export/certificate.h"
+#include "weir/config.h"
+
+#define GROUPS_MAX 256
+#define DAY 86400
+
+/* --- Files --- */
+
+static void add_path(struct machine *m, const char *key, const char *path, enum machine_need need)
+{
+    if (!*path || strcmp(path, "-") == 0 || m->path_count == MACHINE_PATHS_MAX)
+        return;
+    struct machine_path *p = &m->path[m->path_count++];
+    *p = (struct machine_path){.key = key, .need = need};
+    snprintf(p->path, sizeof(p->path), "%s", path);
+}
+
+/* The directory that holds a file. */
+static void add_beside(struct machine *m, const char *key, const char *file)
+{
+    const char *slash = strrchr(file, '/');
+    char directory[CONFIG_PATH_MAX] = ".";
+
+    if (!*file || strcmp(file, "-") == 0)
+        return;
+    if (slash)
+        snprintf(directory, sizeof(directory), "%.*s", slash == file ? 1 : (int)(slash - file),
+                 file);
+    add_path(m, key, directory, NEED_DIRECTORY);
+}
+
+static void list_paths(struct machine *m, const struct config *c)
+{
+    add_beside(m, "sensor.control", c->sensor.control);
+    add_path(m, "export.spool", c->exports.spool, NEED_DIRECTORY);
+    for (uint32_t i = 0; i < c->exports.collector_count; i++) {
+        const struct collector_config *one = &c->exports.collector[i];
+        add_beside(m, "export.collectors.path", one->path);
+        add_path(m, "export.collectors.ca", one->ca, NEED_READ);
+        add_path(m, "export.collectors.cert", one->cert, NEED_READ);
+        add_path(m, "export.collectors.key", one->key, NEED_READ);
+    }
+    if (c->hunts.enabled) {
+        add_path(m, "hunts.rules", c->hunts.rules, NEED_READ);
+        add_beside(m, "hunts.alerts", c->hunts.alerts);
+    }
+    add_path(m, "redis.password_file", c->redis.password_file, NEED_READ);
+    add_path(m, "redis.ca", c->redis.ca, NEED_READ);
+}
+
+/* errno as the effective user finds it. */
+static int try_path(const struct machine_path *p)
+{
+    bool directory = p->need == NEED_DIRECTORY;
+    struct stat st;
+
+    if (stat(p->path, &st) != 0)
+        return errno;
+    if (directory && !S_ISDIR(st.st_mode))
+        return ENOTDIR;
+    return faccessat(AT_FDCWD, p->path, directory ? W_OK | X_OK : R_OK, AT_EACCESS) ? errno : 0;
+}
+
+static bool become(const struct passwd *user)
+{
+    return initgroups(user->pw_name, user->pw_gid) == 0 && setegid(user->pw_gid) == 0 &&
+           seteuid(user->pw_uid) == 0;
+}
+
+/* Looks once more as the user that the sensor will be. Only root can become another one, and comes
+ * back: this is a command with one thread. */
+static void try_as_user(struct machine *m, const char *name)
+{
+    const struct passwd *user = *name && geteuid() == 0 ? getpwnam(name) : NULL;
+    gid_t groups[GROUPS_MAX], group = getegid();
+    int count = user ? getgroups(GROUPS_MAX, groups) : -1;
+
+    if (count < 0)
+        return;
+    if (become(user))
+        for (uint32_t i = 0; i < m->path_count; i++)
+            m->path[i].user_error = try_path(&m->path[i]);
+    if (seteuid(0) != 0 || setegid(group) != 0 || setgroups((size_t)count, groups) != 0)
+        m->root = false; /* not seen: what was given up stays given up */
+}
+
+/* --- Names --- */
+
+/* Looks up a host; a text that is an address needs none. */
+static void add_name(struct machine *m, const char *key, const char *host)
+{
+    struct addrinfo hints = {.ai_flags = AI_NUMERICHOST}, *found = NULL;
+
+    if (!*host || m->name_count == MACHINE_NAMES_MAX)
+        return;
+    if (getaddrinfo(host, NULL, &hints, &found) == 0) {
+        freeaddrinfo(found);
+        return;
+    }
+    struct machine_name *n = &m->name[m->name_count++];
+    *n = (struct machine_name){.key = key};
+    snprintf(n->name, sizeof(n->name), "%s", host);
+    hints = (struct addrinfo){.ai_socktype = SOCK_STREAM};
+    int r = getaddrinfo(host, NULL, &hints, &found);
+    if (r == 0)
+        freeaddrinfo(found);
+    else
+        snprintf(n->why, sizeof(n->why), "%s", gai_strerror(r));
+}
+
+/* The host of "host:port". */
+static void add_host(struct machine *m, const char *key, const char *address)
+{
+    char host[CONFIG_ADDRESS_MAX];
+    const char *port;
+
+    if (strncmp(address, "unix:", 5) != 0 && address_split(address, host, sizeof(host), &port) == 0)
+        add_name(m, key, host);
+}
+
+static void list_names(struct machine *m, const struct config *c)
+{
+    const char *syslog = strstr(c->hunts.syslog, "://");
+
+    for (uint32_t i = 0; i < c->exports.collector_count; i++)
+        add_name(m, "export.collectors.host", c->exports.collector[i].host);
+    if (c->hunts.enabled && syslog)
+        add_host(m, "hunts.syslog", syslog + 3);
+    add_host(m, "redis.address", c->redis.address);
+}
+
+/* --- What is listened on --- */
+
+static int try_bind(const struct addrinfo *a)
+{
+    int fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
+
+    if (fd < 0)
+        return errno;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+    /* Without listen() two sockets may have the same address when both say so. */
+    int error = bind(fd, a->ai_addr, a->ai_addrlen) != 0 || listen(fd, 1) != 0 ? errno : 0;
+    close(fd);
+    return error;
+}
+
+static void try_metrics(struct machine_name *n)
+{
+    struct addrinfo hints = {.ai_flags = AI_PASSIVE, .ai_socktype = SOCK_STREAM}, *found = NULL;
+    char host[CONFIG_ADDRESS_MAX];
+    const char *port;
+
+    if (address_split(n->name, host, sizeof(host), &port) < 0 || !port)
+        return;
+    int r = getaddrinfo(host, port, &hints, &found);
+    int error = r == 0 ? try_bind(found) : 0;
+    if (r != 0)
+        snprintf(n->why, sizeof(n->why), "%s", gai_strerror(r));
+    else if (error)
+        snprintf(n->why, sizeof(n->why), "%s", strerror(error));
+    if (found)
+        freeaddrinfo(found);
+}
+
+static void try_control(struct machine_name *n)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    snprintf(address.sun_path, sizeof(address.sun_path), "%.107s", n->name);
+    if (fd < 0)
+        return;
+    if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 || errno == EAGAIN)
+        snprintf(n->why, sizeof(n->why), "a sensor that runs answers there");
+    close(fd);
+}
+
+static void add_listen(struct machine *m, const char *key, const char *name,
+                       void (*try)(struct machine_name *))
+{
+    if (!*name)
+        return;
+    struct machine_name *n = &m->listen[m->listen_count++];
+    *n = (struct machine_name){.key = key};
+    snprintf(n->name, sizeof(n->name), "%.127s", name);
+    try(n);
+}
+
+/* --- Certificates --- */
+
+static void add_certificate(struct machine *m, const struct config *c, unsigned index)
+{
+    const struct collector_config *one = &c->exports.collector[index];
+    struct certificate facts;
+
+    if (one->transport != TRANSPORT_TLS || !*one->cert)
+        return;
+    struct machine_certificate *to = &m->certificate[m->certificate_count++];
+    *to = (struct machine_certificate){.collector = index};
+    if (certificate_read(one->cert, one->key, one->ca, &facts, to->why) == 0)
+        to->days_left = facts.seconds_left / DAY - (facts.seconds_left < 0);
+}
+
+void machine_gather_files(struct machine *m, const struct config *config)
+{
+    list_paths(m, config);
+    for (uint32_t i = 0; i < m->path_count; i++)
+        m->path[i].error = try_path(&m->path[i]);
+    try_as_user(m, config->sensor.user);
+    for (unsigned i = 0; i < config->exports.collector_count; i++)
+        add_certificate(m, config, i);
+    list_names(m, config);
+    add_listen(m, "sensor.metrics", config->sensor.metrics, try_metrics);
+    add_listen(m, "sensor.control", config->sensor.control, try_control);
+}
