@@ -6,8 +6,7 @@
  * KEY is a key of the configuration, such as capture.workers. Prints how the port was opened and
  * `ready` on stderr; on SIGTERM or SIGINT it stops the ports, empties the queues and prints one
  * JSON object. SIGUSR1 prints one without ending. --stall: that worker takes no packet until the
- * end. With
- * --capture.mode=inline frames are sent on.
+ * end. With --capture.mode=inline frames are sent on.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -25,7 +24,7 @@
 #include "weir/config.h"
 #include "weir/packet.h"
 
-#define REST_NS 200000000L /* a queue that stays empty for so long is drained */
+#define REST_NS 50000000L /* a queue that stays empty for so long is drained */
 
 struct receiver {
     struct capture *capture[CONFIG_PORTS_MAX];
@@ -235,6 +234,31 @@ static void receiver_start(struct session *s, unsigned worker, const struct opti
     pthread_create(&r->thread, NULL, receiver_run, r);
 }
 
+static bool is_settled(const struct session *s)
+{
+    struct capture_stats sum = {0}, one;
+    uint64_t accounted = 0;
+
+    for (unsigned i = 0; i < s->workers; i++) {
+        const struct receiver *r = &s->receiver[i];
+        for (unsigned k = 0; k < r->captures; k++) {
+            capture_stats(r->capture[k], &one);
+            stats_add(&sum, &one);
+        }
+        accounted += r->packets;
+    }
+    for (int i = 0; i < MISS_COUNT; i++)
+        accounted += sum.missed[i];
+    return sum.received == accounted + sum.pending + sum.filtered;
+}
+
+/* What the kernel lost without a count shows only after a while. */
+static void settle(const struct session *s)
+{
+    for (int i = 0; i < 20 && !is_settled(s); i++)
+        nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+}
+
 static void receive(struct session *s, const struct options *o)
 {
     _Atomic bool stop = false;
@@ -259,7 +283,7 @@ static void receive(struct session *s, const struct options *o)
     stop = true;
     for (unsigned i = 0; i < s->workers; i++)
         pthread_join(s->receiver[i].thread, NULL);
-    nanosleep(&(struct timespec){.tv_nsec = 600000000}, NULL); /* misdirected frames show late */
+    settle(s);
     print_json(s);
 }
 
