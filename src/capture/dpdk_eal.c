@@ -7,7 +7,6 @@
 #include <rte_lcore.h>
 #include <rte_log.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -155,16 +154,11 @@ bool dpdk_eal_logs(const struct port_options *options)
     return strstr(options->config->capture.eal, "--log-level");
 }
 
-/* Its threads must not take the signals of the control thread, nor that one its core. */
+/* The EAL pins its caller, and starts a thread that has the caller's signal mask. */
 static int eal_init(struct eal_arguments *arguments, const cpu_set_t *cores)
 {
-    sigset_t all, before;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
     int status = rte_eal_init(arguments->count, arguments->word) < 0 ? -rte_errno : 0;
     sched_setaffinity(0, sizeof(*cores), cores);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
     return status;
 }
 

@@ -1,6 +1,5 @@
 #include <errno.h>
 #include <rte_lcore.h>
-#include <signal.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -112,12 +111,7 @@ static void *spread_run(void *user)
 
 int dpdk_spread_start(struct dpdk_port *port)
 {
-    sigset_t all, before;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
     int status = pthread_create(&port->spreader, NULL, spread_run, port);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
     port->spreading = status == 0;
     if (status == 0)
         pthread_setname_np(port->spreader, "spread");
