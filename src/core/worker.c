@@ -155,6 +155,14 @@ static void beat(struct worker *w)
     atomic_store_explicit(&w->report.beats, beats + 1, memory_order_relaxed);
 }
 
+/* The time since the last poll began counts as load when that poll had work. */
+static void count_busy(struct worker *w)
+{
+    if (w->busy)
+        w->counts.busy_ns += w->now_ns - w->poll_began_ns;
+    w->poll_began_ns = w->now_ns;
+}
+
 bool worker_poll(struct worker *w)
 {
     uint32_t packets = 0;
@@ -162,12 +170,15 @@ bool worker_poll(struct worker *w)
     adopt(w);
     for (uint16_t q = 0; q < w->options.queue_count; q++) {
         w->now_ns = clock_read(&w->clock);
+        if (q == 0)
+            count_busy(w);
         packets += receive(w, q);
     }
     w->now_ns = clock_read(&w->clock);
     bool on_pace = sweep(w);
     beat(w);
-    return packets || !on_pace;
+    w->busy = packets || !on_pace;
+    return w->busy;
 }
 
 /* --- Its life --- */

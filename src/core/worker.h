@@ -59,6 +59,7 @@ struct worker_snapshot {
     uint64_t turns;        /* since the start; 0 = there is no snapshot yet */
     uint64_t utc_ns;       /* when */
     uint64_t turn_ns;      /* how long the last turn took */
+    uint64_t busy_ns;      /* of polls that had work; its share of time is the load */
     uint64_t turn_goal_ns; /* how long one is to take: longer in a table above 4 M flows */
     uint64_t delivered;    /* packets that came out of the queues */
     uint64_t tcp_packets;

@@ -49,7 +49,9 @@ struct worker {
     unsigned idle_polls;
 
     struct clock_reader clock;
-    uint64_t now_ns;       /* steady */
+    uint64_t now_ns; /* steady */
+    uint64_t poll_began_ns;
+    bool busy;             /* the last poll had work */
     int64_t utc_offset_ns; /* UTC minus steady, of the packets of this turn */
     uint64_t turn_began_ns;
     uint64_t turn_goal_ns;
