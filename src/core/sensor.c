@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "core/notify.h"
+#include "core/placement.h"
 #include "core/sensor_inside.h"
 #include "format/format.h"
 #include "weir/encode.h"
@@ -59,58 +60,23 @@ static int open_signals(struct sensor *s, char *error)
 
 /* --- Workers: how many, on which cores --- */
 
-static uint32_t usable_cores(cpu_set_t *set)
+static void usable_cores(cpu_set_t *set)
 {
     CPU_ZERO(set);
     if (sched_getaffinity(0, sizeof(*set), set))
-        return 1;
-    return (uint32_t)CPU_COUNT(set);
+        CPU_SET(0, set);
 }
 
-static bool takes_a_port(const struct config *c)
+static int choose_cores(struct sensor *s, const cpu_set_t *usable, uint32_t workers, char *error)
 {
-    for (uint32_t i = 0; i < c->capture.port_count; i++)
-        if (port_takes(c->capture.port[i]))
-            return true;
-    return false;
-}
-
-/* A port that is taken gets all cores but the one for everything else; observing takes one. */
-static uint32_t workers_wanted(const struct config *c, uint32_t cores)
-{
-    if (c->capture.workers)
-        return (uint32_t)c->capture.workers;
-    if (c->capture.core_count)
-        return c->capture.core_count;
-    if (!takes_a_port(c) || cores < 3)
-        return 1;
-    return cores - 1 < CONFIG_WORKERS_MAX ? cores - 1 : CONFIG_WORKERS_MAX;
-}
-
-/* By hand; else, where a port is taken and there are enough cores, from the last one down, since
- * the first has interrupts and the rest of the system. */
-static int choose_cores(struct sensor *s, uint32_t workers, char *error)
-{
-    const struct capture_config *c = &config_of(s)->capture;
-    cpu_set_t set;
-    uint32_t cores = usable_cores(&set);
-    int next = CPU_SETSIZE;
-
+    placement_cores(config_of(s), usable, workers, s->core);
     for (uint32_t w = 0; w < workers; w++) {
-        s->core[w] = -1;
-        if (c->core_count) {
-            s->core[w] = (int)c->core[w % c->core_count];
-        } else if (takes_a_port(config_of(s)) && workers < cores) {
-            while (!CPU_ISSET(--next, &set))
-                ;
-            s->core[w] = next;
-        }
-        if (s->core[w] >= 0 && !CPU_ISSET(s->core[w], &set)) {
-            snprintf(error, SENSOR_ERROR_MAX,
-                     "capture.cores: core %d is not one that weir may use (%u are)", s->core[w],
-                     cores);
-            return -EINVAL;
-        }
+        if (s->core[w] < 0 || CPU_ISSET(s->core[w], usable))
+            continue;
+        snprintf(error, SENSOR_ERROR_MAX,
+                 "capture.cores: core %d is not one that weir may use (%u are)", s->core[w],
+                 (unsigned)CPU_COUNT(usable));
+        return -EINVAL;
     }
     return 0;
 }
@@ -284,16 +250,17 @@ static int enter_sandbox(struct sensor *s, char *error)
 
 static int open_all(struct sensor *s, const struct config *config, char *error)
 {
-    cpu_set_t set;
-    uint32_t workers = workers_wanted(config, usable_cores(&set));
+    cpu_set_t usable;
     int rc = create_generation(s, config, error);
+    usable_cores(&usable);
+    uint32_t workers = placement_workers(config, &usable);
 
     if (!rc)
         rc = open_signals(s, error);
     if (!rc)
         rc = create_clock(s, error);
     if (!rc)
-        rc = choose_cores(s, workers, error);
+        rc = choose_cores(s, &usable, workers, error);
     if (!rc)
         rc = open_ports(s, workers, error);
     if (!rc)
