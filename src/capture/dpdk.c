@@ -1,6 +1,7 @@
 #include "capture/dpdk.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <rte_dev.h>
 #include <rte_errno.h>
 #include <rte_mempool.h>
@@ -52,6 +53,12 @@ static int explain(const struct dpdk_port *port, int status, const char *what, c
 }
 
 /* --- finding the device --- */
+
+static bool is_af_xdp(const char *source, char interface[64])
+{
+    return strncmp(port_device(source), "net_af_xdp", strlen("net_af_xdp")) == 0 &&
+           eal_device_argument(source, "iface", interface, 64);
+}
 
 static int explain_pci(const struct dpdk_port *port, char error[CAPTURE_ERROR_MAX])
 {
@@ -111,8 +118,9 @@ static int interface_find(struct dpdk_port *port, char error[CAPTURE_ERROR_MAX])
 static int refuse_default_route(struct dpdk_port *port, const struct port_options *options,
                                 char error[CAPTURE_ERROR_MAX])
 {
-    if (port->interface.socket < 0 || options->take_over ||
-        strncmp(port->device, "net_af_xdp", strlen("net_af_xdp")) != 0 ||
+    char name[64];
+
+    if (port->interface.socket < 0 || options->take_over || !is_af_xdp(port->source, name) ||
         interface_has_default_route(&port->interface) != 1)
         return 0;
     return explain(port, -EBUSY, "refused",
@@ -124,24 +132,26 @@ static int refuse_default_route(struct dpdk_port *port, const struct port_option
 /* --- which worker reads what --- */
 
 /* Several devices net_af_xdp on one interface are its queues: they go to the workers in turn. */
-static void find_only_worker(struct dpdk_port *port, const struct port_options *options)
+static void siblings_find(struct dpdk_port *port, const struct port_options *options)
 {
     char mine[64], other[64];
-    unsigned before = 0, all = 0;
+    unsigned before = 0, behind = 0;
 
     port->only_worker = -1;
-    if (strncmp(port->device, "net_af_xdp", strlen("net_af_xdp")) != 0 || options->workers < 2 ||
-        !eal_device_argument(port->source, "iface", mine, sizeof(mine)))
+    if (!is_af_xdp(port->source, mine))
         return;
-    for (uint16_t i = 0; i < options->source_count; i++)
-        if (strncmp(port_device(options->all_sources[i]), "net_af_xdp", strlen("net_af_xdp")) ==
-                0 &&
-            eal_device_argument(options->all_sources[i], "iface", other, sizeof(other)) &&
-            strcmp(mine, other) == 0) {
-            before += i < options->index;
-            all++;
-        }
-    if (all > 1)
+    for (uint16_t i = 0; i < options->source_count; i++) {
+        const char *source = options->all_sources[i];
+        if (i == options->index || !is_af_xdp(source, other) || strcmp(mine, other) != 0)
+            continue;
+        if (i < options->index)
+            before++;
+        else
+            eal_device_name(source, port->sibling[behind++], DPDK_NAME_MAX);
+    }
+    port->is_sibling = before > 0;
+    port->sibling_count = before ? 0 : (uint16_t)behind;
+    if (before + behind > 0 && options->workers > 1)
         port->only_worker = (int)(before % options->workers);
 }
 
@@ -155,7 +165,7 @@ static void plan_make(struct dpdk_port *port, const struct port_options *options
         .hash_types = info->flow_type_rss_offloads,
     };
 
-    find_only_worker(port, options);
+    siblings_find(port, options);
     rss_plan_make(&can, (enum capture_spread)options->config->capture.spread,
                   port->only_worker < 0 ? options->workers : 1, &port->plan);
 }
@@ -372,8 +382,30 @@ void dpdk_port_counters(const struct dpdk_port *port, struct rte_eth_stats *stat
     stats->ierrors -= port->base_stats.ierrors;
 }
 
+static uint64_t packets_of(uint16_t id)
+{
+    struct rte_eth_stats stats = {0};
+
+    rte_eth_stats_get(id, &stats);
+    return stats.ipackets + stats.imissed;
+}
+
+static uint64_t siblings_packets(const struct dpdk_port *port)
+{
+    uint64_t packets = 0;
+    uint16_t id;
+
+    for (uint16_t i = 0; i < port->sibling_count; i++)
+        if (rte_eth_dev_get_port_by_name(port->sibling[i], &id) == 0)
+            packets += packets_of(id);
+    return packets;
+}
+
+/* The account of an interface with several devices is the first one's: the others' packets are not
+ * among those it should have. */
 static void interface_stats_take(struct dpdk_port *port)
 {
+    uint64_t elsewhere = siblings_packets(port);
     struct interface_state state;
 
     if (port->last.gone || interface_read(&port->interface, &state) != 0)
@@ -382,25 +414,31 @@ static void interface_stats_take(struct dpdk_port *port)
     port->last.link_up = state.up;
     if (state.gone)
         return;
-    port->last.interface_packets = state.rx_packets - port->first.rx_packets;
+    uint64_t packets = state.rx_packets - port->first.rx_packets;
+    port->last.interface_packets = packets > elsewhere ? packets - elsewhere : 0;
     port->last.interface_dropped = state.rx_dropped - port->first.rx_dropped;
+}
+
+static void device_stats_take(struct dpdk_port *port)
+{
+    struct rte_eth_stats counted;
+
+    dpdk_port_counters(port, &counted);
+    port->last.interface_packets = counted.ipackets + counted.imissed;
+    port->last.interface_dropped = counted.imissed;
 }
 
 static void dpdk_port_stats(struct port *base, struct port_stats *stats)
 {
     struct dpdk_port *port = dpdk_of(base);
-    struct rte_eth_stats counted;
     struct rte_eth_link link;
 
-    if (port->interface.socket >= 0) {
+    if (port->interface.socket >= 0)
         interface_stats_take(port);
-    } else {
-        dpdk_port_counters(port, &counted);
-        port->last.interface_packets = counted.ipackets + counted.imissed;
-        port->last.interface_dropped = counted.imissed;
-        if (rte_eth_link_get_nowait(port->id, &link) == 0)
-            port->last.link_up = link.link_status == RTE_ETH_LINK_UP;
-    }
+    else if (rte_eth_link_get_nowait(port->id, &link) == 0)
+        port->last.link_up = link.link_status == RTE_ETH_LINK_UP;
+    if (port->interface.socket < 0 || port->is_sibling)
+        device_stats_take(port);
     *stats = port->last;
 }
 
@@ -413,10 +451,30 @@ static struct capture *dpdk_queue_of(struct port *base, unsigned worker)
     return &port->queue[worker].base;
 }
 
+/* Rights have been given up before this, if they are. */
+static bool is_confined(void)
+{
+    char line[128];
+    unsigned long long rights = 0;
+    unsigned seccomp = 0;
+    FILE *status = fopen("/proc/self/status", "re");
+
+    while (status && fgets(line, sizeof(line), status)) {
+        sscanf(line, "CapEff: %llx", &rights);
+        sscanf(line, "Seccomp: %u", &seccomp);
+    }
+    if (status)
+        fclose(status);
+    return seccomp != 0 || !(rights >> CAP_NET_ADMIN & 1);
+}
+
 static int dpdk_start(struct port *base)
 {
     struct dpdk_port *port = dpdk_of(base);
 
+    port->confined = is_confined();
+    if (port->interface.socket >= 0)
+        interface_read(&port->interface, &port->first);
     if (port->pair_device[0] && rte_eth_dev_get_port_by_name(port->pair_device, &port->pair) != 0)
         return -ENODEV;
     return port->plan.method == RSS_SOFTWARE ? dpdk_spread_start(port) : 0;
@@ -455,6 +513,18 @@ static void device_close(struct dpdk_port *port)
     rte_eth_dev_close(port->id);
 }
 
+/* Without rights drivers cannot undo what they set up, and try with calls that a filter answers
+ * with the end of the process. The kernel cleans up after it, all but net_af_xdp's program. */
+static void device_release(struct dpdk_port *port)
+{
+    if (port->confined)
+        return;
+    device_close(port);
+    for (unsigned i = 0; i < CONFIG_WORKERS_MAX; i++)
+        rte_mempool_free(port->pool[i]);
+    dpdk_eal_stop();
+}
+
 static void dpdk_close(struct port *base)
 {
     struct dpdk_port *port = dpdk_of(base);
@@ -462,10 +532,7 @@ static void dpdk_close(struct port *base)
     dpdk_spread_stop(port);
     for (uint16_t i = 0; port->queue && i < port->workers; i++)
         dpdk_queue_fini(&port->queue[i]);
-    device_close(port);
-    for (unsigned i = 0; i < CONFIG_WORKERS_MAX; i++)
-        rte_mempool_free(port->pool[i]);
-    dpdk_eal_stop();
+    device_release(port);
     if (port->promiscuous_fd >= 0)
         close(port->promiscuous_fd);
     interface_close(&port->interface);

@@ -64,11 +64,16 @@ struct dpdk_port {
     bool huge_pages;
     struct rss_plan plan;
     int only_worker; /* the device is one queue of an interface: whose; -1 = all */
+    /* The other devices on that interface, in the first of them: what it received besides. */
+    uint16_t sibling_count;
+    char sibling[CONFIG_PORTS_MAX][DPDK_NAME_MAX];
+    bool is_sibling; /* of one before */
+    bool confined;   /* the rights to undo what was set up are gone */
     bool filtering;
     struct bpf_program program;
     struct interface interface; /* behind a virtual device; socket -1 = none */
     int promiscuous_fd;
-    struct interface_state first;
+    struct interface_state first;    /* when it was started */
     struct rte_eth_stats base_stats; /* when it was opened */
     struct port_stats last;
 
