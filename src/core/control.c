@@ -39,10 +39,11 @@ static void log_ledger(struct sensor *s)
 static bool take_signals(struct sensor *s)
 {
     struct signalfd_siginfo info;
+    char error[SENSOR_ERROR_MAX];
 
     while (read(s->signals, &info, sizeof(info)) == sizeof(info)) {
         if (info.ssi_signo == SIGHUP)
-            sensor_reload(s);
+            (void)sensor_reload(s, error);
         else if (info.ssi_signo == SIGUSR1)
             log_ledger(s);
         else {
@@ -163,6 +164,7 @@ static bool tick(struct sensor *s)
     if (s->tick++ % TICKS_PER_SECOND == 0) {
         correct_clock(s);
         sensor_retire(s);
+        doors_tell_manager(s->doors);
         if (!sensor_watch_ports(s))
             return false;
     }
@@ -179,12 +181,14 @@ static void set_state(struct sensor *s, enum sensor_state state)
 void control_run(struct sensor *s)
 {
     struct pollfd wake[] = {{.fd = s->signals, .events = POLLIN},
-                            {.fd = s->ticks, .events = POLLIN}};
+                            {.fd = s->ticks, .events = POLLIN},
+                            {.fd = doors_fd(s->doors), .events = POLLIN}};
 
     set_state(s, SENSOR_RUNNING);
     for (;;) {
         if (poll(wake, sizeof(wake) / sizeof(*wake), -1) < 0 && errno != EINTR)
             return;
+        doors_step(s->doors);
         if (!take_signals(s) || !tick(s))
             return;
     }

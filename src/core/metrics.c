@@ -252,6 +252,7 @@ bool metrics_healthy(const struct sensor_status *s, char *line, size_t room)
     if (!workers_healthy(s, line, room) || !ports_healthy(s, line, room) ||
         !collectors_healthy(s, line, room))
         return false;
-    snprintf(line, room, "ok");
-    return true;
+    bool closed = sensor_status_closed(s);
+    snprintf(line, room, closed ? "ok" : "ledger open");
+    return closed;
 }

@@ -2,6 +2,7 @@
 
 #ifdef WEIR_SYSTEMD
 
+#include <stdlib.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
 
@@ -37,11 +38,9 @@ void notify_watchdog(void)
     (void)sd_notify(0, "WATCHDOG=1");
 }
 
-uint64_t notify_watchdog_ns(void)
+bool notify_wanted(void)
 {
-    uint64_t usec = 0;
-
-    return sd_watchdog_enabled(0, &usec) > 0 ? usec * 1000 / 2 : 0;
+    return getenv("NOTIFY_SOCKET") != NULL;
 }
 
 #else
@@ -67,9 +66,9 @@ void notify_watchdog(void)
 {
 }
 
-uint64_t notify_watchdog_ns(void)
+bool notify_wanted(void)
 {
-    return 0;
+    return false;
 }
 
 #endif

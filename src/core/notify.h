@@ -5,8 +5,9 @@
 #pragma once
 
 #include <stdbool.h>
-#include <stdint.h>
 
+/* Whether there is a manager that listens. */
+bool notify_wanted(void);
 /* All threads run. */
 void notify_ready(void);
 void notify_reloading(void);
@@ -15,8 +16,3 @@ void notify_stopping(void);
 void notify_status(const char *line);
 /* The keep-alive; to be sent only when every worker has moved since the last one. */
 void notify_watchdog(void);
-
-/* How often the manager wants to hear notify_watchdog(); 0 = it does not. Half of what it
- * tolerates.
- */
-uint64_t notify_watchdog_ns(void);

@@ -149,11 +149,10 @@ static int reload(struct sensor *s, char error[SENSOR_ERROR_MAX])
     return rc;
 }
 
-void sensor_reload(struct sensor *s)
+int sensor_reload(struct sensor *s, char error[SENSOR_ERROR_MAX])
 {
-    char error[SENSOR_ERROR_MAX] = "no memory";
-
     notify_reloading();
+    snprintf(error, SENSOR_ERROR_MAX, "no memory");
     int rc = reload(s, error);
     if (rc)
         log_error(s->log, "reload: %s; nothing has changed", error);
@@ -165,6 +164,7 @@ void sensor_reload(struct sensor *s)
     s->known.reloads_failed += rc != 0;
     pthread_mutex_unlock(&s->lock);
     notify_ready();
+    return rc;
 }
 
 void sensor_retire(struct sensor *s)

@@ -268,6 +268,8 @@ static int open_all(struct sensor *s, const struct config *config, char *error)
     if (!rc)
         rc = create_outlet(s, error);
     if (!rc)
+        rc = doors_open(s, &config->sensor, &s->doors, error);
+    if (!rc)
         rc = enter_sandbox(s, error);
     return rc;
 }
@@ -309,6 +311,7 @@ void sensor_destroy(struct sensor *s)
 {
     if (!s)
         return;
+    doors_close(s->doors);
     if (s->abandoned) /* a thread still uses all of it; the process ends */
         return;
     close_all(s);
@@ -351,10 +354,11 @@ static int start_thread(pthread_t *thread, void *(*run)(void *), void *context, 
         CPU_SET(core, &set);
         pthread_attr_setaffinity_np(&attributes, sizeof(set), &set);
     }
+    /* A thread begins with its maker's name; another's cannot be written in the sandbox. */
+    pthread_setname_np(pthread_self(), name);
     int rc = -pthread_create(thread, &attributes, run, context);
+    pthread_setname_np(pthread_self(), "weir");
     pthread_attr_destroy(&attributes);
-    if (!rc)
-        pthread_setname_np(*thread, name);
     return rc;
 }
 
@@ -407,6 +411,8 @@ int sensor_run(struct sensor *s)
     s->failure = start_ports(s);
     if (!s->failure)
         s->failure = start_threads(s);
+    if (!s->failure)
+        s->failure = doors_start(s->doors);
     if (!s->failure) {
         tell_start(s);
         notify_ready();

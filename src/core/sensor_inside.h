@@ -11,6 +11,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "core/audit.h"
+#include "core/doors.h"
 #include "core/generation.h"
 #include "core/heartbeat.h"
 #include "core/outlet.h"
@@ -68,6 +69,8 @@ struct sensor {
     bool outlet_runs;
     bool abandoned; /* a thread did not end: what it uses is not released */
 
+    struct doors *doors;
+
     struct heartbeats beats;
     sigset_t signals_before;
     int signals, ticks; /* descriptors */
@@ -88,7 +91,8 @@ void control_run(struct sensor *);
 void control_drain(struct sensor *);
 
 /* --- reload.c --- */
-void sensor_reload(struct sensor *);
+/* 0; or -errno and a line at error, and nothing has changed. Both are logged. */
+int sensor_reload(struct sensor *, char error[SENSOR_ERROR_MAX]);
 /* Frees a generation that nobody uses any more. */
 void sensor_retire(struct sensor *);
 

@@ -160,6 +160,7 @@ static void upstream_loss_is_a_share_of_tcp(void **state)
 
 static void healthy(struct sensor_status *s)
 {
+    memset(&s->face, 0, sizeof(s->face));
     for (unsigned i = 0; i < s->collector_count; i++)
         s->collector[i].stats = (struct collector_stats){.state = COLLECTOR_UP};
     for (unsigned i = 0; i < s->port_count; i++)
@@ -175,6 +176,9 @@ static void health_names_what_is_wrong(void **state)
     healthy(s);
     assert_true(metrics_healthy(s, line, sizeof(line)));
     assert_string_equal(line, "ok");
+    s->face.handed = 1;
+    assert_false(metrics_healthy(s, line, sizeof(line)));
+    assert_string_equal(line, "ledger open");
     s->collector[1].stats.handed.records = 1;
     assert_false(metrics_healthy(s, line, sizeof(line)));
     assert_string_equal(line, "ledger open at collector quote\" back\\slash \xc3\xbc");
