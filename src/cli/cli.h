@@ -17,6 +17,7 @@ enum cli_exit {
 int cli_check(int argc, char **argv);
 int cli_dump(int argc, char **argv);
 int cli_read(int argc, char **argv);
+int cli_relay(int argc, char **argv);
 int cli_run(int argc, char **argv);
 
 /*

@@ -128,15 +128,13 @@ static bool is_other_name(long verdict)
     return verdict == X509_V_ERR_HOSTNAME_MISMATCH || verdict == X509_V_ERR_IP_ADDRESS_MISMATCH;
 }
 
-static void explain_certificate(SSL *ssl, long verdict, const char *name, char *text)
+static void explain_certificate(long verdict, const char *name, char *text)
 {
     if (name && is_other_name(verdict))
         snprintf(text, TLS_TEXT_MAX,
                  "the peer's certificate does not name %.100s: refused (key peer says what it "
                  "must name)",
                  name);
-    else if (!SSL_get0_peer_certificate(ssl) && !name)
-        snprintf(text, TLS_TEXT_MAX, "the peer shows no certificate: refused");
     else
         snprintf(text, TLS_TEXT_MAX, "the peer's certificate is refused: %s%s",
                  X509_verify_cert_error_string(verdict),
@@ -172,7 +170,7 @@ void tls_explain(SSL *ssl, int rc, const char *name, char *text)
     long verdict = SSL_get_verify_result(ssl);
 
     if (verdict != X509_V_OK && !SSL_is_init_finished(ssl) && error && !is_alert(error))
-        explain_certificate(ssl, verdict, name, text);
+        explain_certificate(verdict, name, text);
     else if (error)
         explain_error(error, text);
     else
