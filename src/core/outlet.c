@@ -126,7 +126,7 @@ static void copy_collector(struct outlet *o, uint32_t index)
 
     exporter_stats(o->options.exporter, index, &to->stats);
     to->config = *to->stats.config;
-    snprintf(to->name, sizeof(to->name), "%s", to->config.name);
+    memcpy(to->name, to->config.name, sizeof(to->name));
     snprintf(to->error, sizeof(to->error), "%s", to->stats.error ? to->stats.error : "");
     to->stats.config = NULL;
     to->stats.error = NULL;

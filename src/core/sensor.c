@@ -383,7 +383,7 @@ static int start_threads(struct sensor *s)
 
     s->outlet_runs = rc == 0;
     for (uint32_t w = 0; w < s->worker_count && !rc; w++) {
-        char name[16];
+        char name[24]; /* the kernel keeps 15 letters */
         snprintf(name, sizeof(name), "weir-work-%u", w);
         rc = start_thread(&s->worker_thread[w], worker_thread, s->worker[w], s->core[w], name);
         s->threads += rc == 0;
