@@ -31,7 +31,9 @@ struct port_options {
     const char *const *all_sources;      /* DPDK's EAL starts once, with all its ports */
     uint16_t source_count;
     bool inline_mode;
-    bool take_over; /* may take an interface that holds the default route */
+    uint64_t spread_key[2]; /* of hashes that choose a worker: secret, and one for all ports, so
+                               that the directions of a two-port tap meet */
+    bool take_over;         /* may take an interface that holds the default route */
 };
 
 /* What the interface itself counts, and what is checked with it. 0 where it has no such counter. */

@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <linux/ethtool.h>
 #include <linux/if_packet.h>
+#include <linux/membarrier.h>
 #include <linux/sockios.h>
 #include <net/if.h>
 #include <stdio.h>
@@ -8,6 +9,8 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "capture/xdp_port.h"
@@ -16,6 +19,7 @@
 #define ETHERNET_OVERHEAD 22u /* header and a VLAN tag, beside the MTU */
 #define CHUNK_SMALL 2048u
 #define CHUNK_LARGE 4096u
+#define STOP_PAUSE_NS 50000000
 
 /* --- what the interface is like --- */
 
@@ -104,7 +108,8 @@ static int rights_check(int *step)
 static int program_load(struct xdp_port *port, const struct port_options *options, int *step)
 {
     *step = XDP_STEP_LOAD;
-    return xdp_program_load(&port->program, &port->plan, &options->config->capture);
+    return xdp_program_load(&port->program, &port->plan, &options->config->capture,
+                            options->spread_key);
 }
 
 static int queue_sockets_open(struct xdp_port *port, uint32_t queue,
@@ -240,14 +245,24 @@ static int xdp_start(struct port *port)
 {
     struct xdp_port *xdp = port_of(port);
 
+    xdp_program_totals(&xdp->program, &xdp->before);
     interface_read(&xdp->interface, &xdp->first);
     xdp_program_run(&xdp->program, true);
     return 0;
 }
 
+/*
+ * The kernel runs program and delivery of a frame within one section of RCU, and this call returns
+ * when all sections that had begun have ended: what was steered lies in the sockets. Where it is
+ * not to be had, a pause must do.
+ */
 static void xdp_stop(struct port *port)
 {
+    static const struct timespec pause = {.tv_nsec = STOP_PAUSE_NS};
+
     xdp_program_run(&port_of(port)->program, false);
+    if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) != 0)
+        nanosleep(&pause, NULL);
 }
 
 static void xdp_port_stats(struct port *port, struct port_stats *stats)
@@ -265,7 +280,7 @@ static void xdp_port_stats(struct port *port, struct port_stats *stats)
         }
     }
     xdp_program_totals(&xdp->program, &total);
-    xdp->last.passed = total.passed;
+    xdp->last.passed = total.passed - xdp->before.passed;
     xdp->last.ignored = total.ignored;
     xdp->last.ignored_octets = total.ignored_octets;
     *stats = xdp->last;

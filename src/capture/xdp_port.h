@@ -52,7 +52,8 @@ struct xdp_port {
     int numa_node;
     int promiscuous; /* packet socket that keeps the interface so, or -1 */
     struct interface interface;
-    struct interface_state first;
+    struct interface_state first; /* when it was started */
+    struct xdp_counters before;   /* likewise */
     struct port_stats last;
     struct xdp_plan plan;
     struct xdp_program program;

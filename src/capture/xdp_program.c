@@ -7,7 +7,6 @@
 #include <linux/if_link.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "capture/xdp_plan.h"
@@ -38,21 +37,19 @@ static bool has_networks(const struct capture_config *config, uint8_t version)
     return false;
 }
 
-static int settings_write(struct xdp_redirect *skeleton, const struct xdp_plan *plan,
-                          const struct capture_config *config)
+static void settings_write(struct xdp_redirect *skeleton, const struct xdp_plan *plan,
+                           const struct capture_config *config, const uint64_t key[2])
 {
     struct xdp_settings settings = {
+        .key = {key[0], key[1]},
         .spread = plan->spread,
         .has_networks4 = has_networks(config, 4),
         .has_networks6 = has_networks(config, 6),
         .has_ports = config->ignore_port_count > 0,
     };
 
-    if (getrandom(settings.key, sizeof(settings.key), 0) != (ssize_t)sizeof(settings.key))
-        return -errno;
     memcpy((void *)&skeleton->rodata->settings, &settings, sizeof(settings));
     xdp_ports_write(config, (uint64_t *)skeleton->rodata->ignored_ports);
-    return 0;
 }
 
 static int networks_write(struct xdp_redirect *skeleton, const struct ip_prefixes *networks)
@@ -96,7 +93,7 @@ static int maps_map(struct xdp_program *p)
 /* --- life --- */
 
 static int skeleton_load(struct xdp_program *p, const struct xdp_plan *plan,
-                         const struct capture_config *config)
+                         const struct capture_config *config, const uint64_t key[2])
 {
     int processors = libbpf_num_possible_cpus();
 
@@ -106,20 +103,19 @@ static int skeleton_load(struct xdp_program *p, const struct xdp_plan *plan,
     p->skeleton = xdp_redirect__open();
     if (!p->skeleton)
         return -errno;
-    int status = settings_write(p->skeleton, plan, config);
-    if (status == 0)
-        status = bpf_map__set_max_entries(p->skeleton->maps.counters, p->processors);
+    settings_write(p->skeleton, plan, config, key);
+    int status = bpf_map__set_max_entries(p->skeleton->maps.counters, p->processors);
     if (status == 0)
         status = xdp_redirect__load(p->skeleton);
     return status;
 }
 
 int xdp_program_load(struct xdp_program *p, const struct xdp_plan *plan,
-                     const struct capture_config *config)
+                     const struct capture_config *config, const uint64_t key[2])
 {
     libbpf_set_print(quiet);
     p->link = -1;
-    int status = skeleton_load(p, plan, config);
+    int status = skeleton_load(p, plan, config, key);
     if (status == 0)
         status = networks_write(p->skeleton, &config->ignore_networks);
     if (status == 0)

@@ -22,9 +22,10 @@ struct xdp_program {
     struct xdp_counters *counters; /* one per processor */
 };
 
-/* The map's maximum of networks of one IP version is CONFIG_NETWORKS_MAX. 0 or -errno; then
- * xdp_program_close() takes what is half open. */
-int xdp_program_load(struct xdp_program *, const struct xdp_plan *, const struct capture_config *);
+/* key: of the hash that spreads. The map's maximum of networks of one IP version is
+ * CONFIG_NETWORKS_MAX. 0 or -errno; then xdp_program_close() takes what is half open. */
+int xdp_program_load(struct xdp_program *, const struct xdp_plan *, const struct capture_config *,
+                     const uint64_t key[2]);
 int xdp_program_set_socket(struct xdp_program *, uint32_t socket, int fd);
 int xdp_program_attach(struct xdp_program *, uint32_t interface, bool generic);
 void xdp_program_close(struct xdp_program *);

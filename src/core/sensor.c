@@ -99,6 +99,7 @@ static int open_ports(struct sensor *s, uint32_t workers, char *error)
                                        .inline_mode = c->mode == MODE_INLINE,
                                        .take_over = s->options.take_over};
         char why[CAPTURE_ERROR_MAX];
+        memcpy(options.spread_key, &s->audit_secret, sizeof(options.spread_key));
         int rc = port_open(&options, &s->port[i], why);
         if (rc) {
             snprintf(error, SENSOR_ERROR_MAX, "%s", why);

@@ -19,10 +19,13 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 
 import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'replay'))  # frames, harness
 
 PATIENCE = 60  # seconds that any condition may take on a machine under load
 NUMBERS = itertools.count()

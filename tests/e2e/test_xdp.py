@@ -5,6 +5,7 @@ import time
 import pytest
 
 import lab
+import span
 import traffic
 from traffic import Receiver, blast, check_identity, refusal, replay
 
@@ -268,3 +269,51 @@ def test_missing_right_is_named(net, missing):
     line = refusal(net, 'xdp:mon0', '--capture.ring=4096', wrap=wrap)
     assert f'CAP_{missing.upper()}' in line
     assert unchanged(net.sensor, 'mon0', before)
+
+
+# As `weir run`
+
+READY = r'\d+ workers?, clock'
+
+
+@pytest.mark.parametrize('workers', [1, 2])
+def test_span_port_as_tshark_sees_it(workers):
+    with lab.span(ipv6=True) as net:
+        witness = span.Witness(net)
+        sensor = net.weir(net.sensor, '-i', 'xdp:mon0', '-f', 'json', '--flow.idle', '1s', '--capture.workers', workers)
+        sensor.wait_line(READY)
+        span.scenario(net)
+        span.rest(net)
+        span.check(witness, sensor)
+
+
+def test_two_port_tap_joins_both_directions():
+    with lab.tap() as net:
+        sensor = net.weir(net.sensor, '-i', 'xdp:mon0', '-i', 'xdp:mon1', '-f', 'json', '--capture.workers', 2)
+        sensor.wait_line(READY)
+        span.scenario(net, silence=0.5)
+        span.rest(net, ('mon0', 'mon1'))
+        received = sum(net.sensor.counters(i)['rx']['packets'] for i in ('mon0', 'mon1'))
+        assert sensor.stop() == 0, sensor.stderr
+        assert 'ledger closed' in sensor.stderr
+        records = [json.loads(line) for line in sensor.stdout.splitlines()]
+        assert all(r['orig_pkts'] and r['resp_pkts'] for r in records), records
+        assert received >= sum(r['orig_pkts'] + r['resp_pkts'] for r in records) > 1000
+
+
+def test_run_ends_when_the_interface_goes(net):
+    sensor = net.weir(net.sensor, '-i', 'xdp:mon0', '-f', 'json')
+    sensor.wait_line(READY)
+    sent = replay(net, [eth(udp()) for _ in range(200)])
+    lab.wait_for(lambda: net.sensor.counters('mon0')['rx']['packets'] >= sent, 'all arrived')
+    net.sensor.run('ip', 'link', 'del', 'mon0')
+    assert sensor.wait() == 1, sensor.stderr
+    assert 'xdp:mon0: the interface is gone' in sensor.stderr
+    assert sum(r['orig_pkts'] for r in map(json.loads, sensor.stdout.splitlines())) == sent
+    assert 'ledger closed' in sensor.stderr
+
+
+def test_run_refuses_in_one_line(net):
+    sensor = net.weir(net.sensor, '-i', 'xdp:none0')
+    assert sensor.wait() == 1
+    assert sensor.stderr.count('\n') == 1 and 'no such interface' in sensor.stderr, sensor.stderr

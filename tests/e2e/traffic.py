@@ -1,13 +1,9 @@
 """Traffic in labs, and who counts it: blast, tcpreplay, and the parts of weir below `weir run`."""
 import json
-import pathlib
 import signal
-import sys
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'replay'))
-
-import lab  # noqa: E402
-from harness import at, write_pcap  # noqa: E402
+import lab
+from harness import at, write_pcap
 
 MISSES = ('ring_full', 'no_buffer', 'invalid', 'misdirected', 'hardware', 'dispatch')
 
