@@ -8,12 +8,15 @@
 #include <string.h>
 
 #include "core/machine.h"
+#include "core/placement.h"
 #include "weir/config.h"
+#include "weir/packet.h"
 
 #define MIB (UINT64_C(1) << 20)
 #define HUGE_PAGE (2 * MIB)
-#define FRAME_OCTETS 4096   /* of an AF_XDP socket's memory */
-#define PACKET_OCTETS 2432  /* of a DPDK buffer */
+#define FRAME_OCTETS 2048   /* of an AF_XDP socket's memory, with an MTU of 1500 */
+#define PACKET_OCTETS 2688  /* of a DPDK buffer */
+#define POOL_EXTRA 3072     /* buffers that are sent or cached */
 #define CERTIFICATE_SOON 30 /* days */
 
 const char *const finding_level_name[FINDING_LEVEL_COUNT] = {
@@ -42,9 +45,13 @@ void finding_mend(struct findings *f, const char *format, ...)
     va_end(args);
 }
 
-uint32_t findings_workers(const struct config *config)
+uint32_t findings_sockets(const struct findings *f, const struct machine_port *p)
 {
-    return config->capture.workers ? (uint32_t)config->capture.workers : config->capture.core_count;
+    uint32_t queues = p->queues ? p->queues : 1;
+
+    if (f->config->capture.spread == SPREAD_SOFTWARE)
+        return queues * f->workers;
+    return queues > f->workers ? queues : f->workers;
 }
 
 /* --- Rights --- */
@@ -63,11 +70,15 @@ static const struct right rights[] = {
 };
 enum { NET_RAW = 1, NET_ADMIN = 2, BPF = 4, IPC_LOCK = 8, SYS_ADMIN = 16 }; /* 1 << index */
 
-/* Memory of the sockets of an AF_XDP port is locked. */
+/* Memory of the sockets of AF_XDP ports is locked. */
 static uint64_t locked_octets(const struct findings *f)
 {
-    uint32_t workers = findings_workers(f->config);
-    return (workers ? workers : 1) * f->config->capture.ring * 2 * FRAME_OCTETS;
+    uint64_t sockets = 0;
+
+    for (uint32_t i = 0; i < f->machine->port_count; i++)
+        if (f->machine->port[i].kind == PORT_XDP)
+            sockets += findings_sockets(f, &f->machine->port[i]);
+    return sockets * (f->config->capture.ring + PACKET_BURST_MAX) * FRAME_OCTETS;
 }
 
 static unsigned rights_for(const struct findings *f, const struct machine_port *port)
@@ -164,13 +175,14 @@ static void judge_sandbox(struct findings *f)
 
 /* --- Memory and clock --- */
 
+/* Of DPDK's packets: a pool for each queue, which holds three rings and some. */
 static uint64_t packet_octets(const struct findings *f)
 {
-    uint32_t workers = findings_workers(f->config), ports = 0;
+    uint64_t ports = 0, pool = 3 * f->config->capture.ring + POOL_EXTRA;
 
     for (uint32_t i = 0; i < f->machine->port_count; i++)
         ports += f->machine->port[i].kind == PORT_PCI || f->machine->port[i].kind == PORT_VDEV;
-    return (uint64_t)ports * (workers ? workers : 1) * f->config->capture.ring * 2 * PACKET_OCTETS;
+    return ports ? ports * (f->workers + 1) * pool * PACKET_OCTETS + 64 * MIB : 0;
 }
 
 static void judge_huge_pages(struct findings *f)
@@ -230,7 +242,7 @@ static const char *owner(const struct findings *f)
 
 static void mend_path(struct findings *f, const struct machine_path *p, int error)
 {
-    bool directory = p->need == NEED_DIRECTORY;
+    bool directory = p->need != NEED_READ;
 
     if (error == ENOENT && directory)
         finding_mend(f, "install -d -o %s %s", owner(f), p->path);
@@ -245,8 +257,8 @@ static void mend_path(struct findings *f, const struct machine_path *p, int erro
 
 static void judge_path(struct findings *f, const struct machine_path *p)
 {
-    const char *what = p->need == NEED_DIRECTORY ? "files cannot be made in" : "cannot read";
-    bool fatal = p->error || p->need == NEED_DIRECTORY;
+    const char *what = p->need == NEED_READ ? "cannot read" : "files cannot be made in";
+    bool fatal = p->error || p->need != NEED_READ;
     int error = p->error ? p->error : p->user_error;
 
     if (!error) {
@@ -322,10 +334,23 @@ static void judge_lists(struct findings *f)
         judge_listen(f, &m->listen[i]);
 }
 
+static void place_workers(struct findings *f)
+{
+    cpu_set_t usable;
+
+    CPU_ZERO(&usable);
+    for (int i = 0; i < CPU_SETSIZE; i++)
+        if (f->machine->core[i].allowed)
+            CPU_SET(i, &usable);
+    f->workers = placement_workers(f->config, &usable);
+    placement_cores(f->config, &usable, f->workers, f->core);
+}
+
 void findings_make(struct findings *f)
 {
     f->count = 0;
     memset(f->per_level, 0, sizeof(f->per_level));
+    place_workers(f);
     judge_rights(f);
     judge_user(f);
     judge_sandbox(f);

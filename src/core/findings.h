@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "weir/config_limits.h"
+
 struct config;
 struct machine;
 struct machine_port;
@@ -33,8 +35,10 @@ struct finding {
 struct findings {
     const struct machine *machine;
     const struct config *config;
-    bool take_over; /* of `weir run` */
-    uint32_t count; /* those beyond FINDINGS_MAX replace the last one */
+    bool take_over;               /* of `weir run` */
+    uint32_t workers;             /* that it would have */
+    int core[CONFIG_WORKERS_MAX]; /* of each; -1 = not pinned */
+    uint32_t count;               /* those beyond FINDINGS_MAX replace the last one */
     uint32_t per_level[FINDING_LEVEL_COUNT];
     struct finding finding[FINDINGS_MAX];
 };
@@ -51,5 +55,5 @@ void finding_add(struct findings *, enum finding_level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 void finding_mend(struct findings *, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Workers that are asked for by number or by cores; 0 = not said. */
-uint32_t findings_workers(const struct config *);
+/* Sockets that weir run would open on an XDP port. */
+uint32_t findings_sockets(const struct findings *, const struct machine_port *);

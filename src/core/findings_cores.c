@@ -6,9 +6,9 @@
 #include "weir/config.h"
 
 /* The core as the machine knows it; NULL: no such core. */
-static const struct machine_core *core_at(const struct findings *f, uint64_t number)
+static const struct machine_core *core_at(const struct findings *f, int64_t number)
 {
-    return number < CPU_SETSIZE ? &f->machine->core[number] : NULL;
+    return number >= 0 && number < CPU_SETSIZE ? &f->machine->core[number] : NULL;
 }
 
 /* Whether the core can be had. */
@@ -35,20 +35,27 @@ static bool judge_core(struct findings *f, unsigned number)
     return true;
 }
 
+/* Pairs of workers' cores that are one core with two threads. */
 static void judge_siblings(struct findings *f)
 {
-    const struct capture_config *c = &f->config->capture;
+    const struct machine *m = f->machine;
+    int pairs = 0, one = 0, other = 0;
 
-    for (uint32_t i = 0; i < c->core_count; i++) {
+    for (uint32_t i = 0; i < f->workers; i++) {
         for (uint32_t j = 0; j < i; j++) {
-            const struct machine_core *a = core_at(f, c->core[i]), *b = core_at(f, c->core[j]);
-            if (!a || !b || !a->online || !b->online || a->physical != b->physical)
+            const struct machine_core *a = core_at(f, f->core[i]), *b = core_at(f, f->core[j]);
+            if (!a || !b || a == b || !a->online || !b->online || a->physical != b->physical)
                 continue;
-            finding_add(f, FINDING_WARNING, "capture.cores: %u and %u are halves of one core",
-                        (unsigned)c->core[j], (unsigned)c->core[i]);
-            finding_mend(f, "leave one of them out");
+            one = (int)((a < b ? a : b) - m->core);
+            other = (int)((a < b ? b : a) - m->core);
+            pairs++;
         }
     }
+    if (!pairs)
+        return;
+    finding_add(f, FINDING_WARNING, "capture.cores: %d and %d are halves of one core%s", one, other,
+                pairs > 1 ? ", and others" : "");
+    finding_mend(f, "leave one of each pair out");
 }
 
 /* "2-5,8" of the named cores that are not isolated. */
@@ -59,7 +66,7 @@ static void shared_cores(const struct findings *f, char out[128])
 
     out[0] = '\0';
     for (uint32_t i = 0; i < c->core_count && n < 120; i++) {
-        const struct machine_core *core = core_at(f, c->core[i]);
+        const struct machine_core *core = core_at(f, (int64_t)c->core[i]);
         if (core && core->online && !core->isolated)
             n += (size_t)snprintf(out + n, 128 - n, "%s%u", n ? "," : "", (unsigned)c->core[i]);
     }
@@ -80,15 +87,15 @@ static void judge_isolation(struct findings *f)
 
 static void judge_count(struct findings *f)
 {
-    uint32_t workers = findings_workers(f->config), cores = 0;
+    uint32_t cores = 0;
 
     for (int i = 0; i < CPU_SETSIZE; i++)
         cores += f->machine->core[i].online && f->machine->core[i].allowed;
-    if (workers <= cores) {
-        finding_add(f, FINDING_OK, "cores: %u for this process", cores);
+    if (f->workers <= cores) {
+        finding_add(f, FINDING_OK, "cores: %u for %u workers", cores, f->workers);
         return;
     }
-    finding_add(f, FINDING_WARNING, "capture.workers: %u workers on %u cores", workers, cores);
+    finding_add(f, FINDING_WARNING, "capture.workers: %u workers on %u cores", f->workers, cores);
     finding_mend(f, "capture.workers: %u", cores);
 }
 
@@ -106,16 +113,14 @@ static void judge_governor(struct findings *f)
 
 void findings_cores(struct findings *f)
 {
-    const struct capture_config *c = &f->config->capture;
     bool all = true;
 
     judge_count(f);
     judge_governor(f);
-    for (uint32_t i = 0; i < c->core_count; i++)
-        all &= judge_core(f, (unsigned)c->core[i]);
-    if (!c->core_count)
-        return;
+    for (uint32_t i = 0; i < f->workers; i++)
+        if (f->core[i] >= 0 && (!i || f->core[i] != f->core[i - 1]))
+            all &= judge_core(f, (unsigned)f->core[i]);
     judge_siblings(f);
-    if (all)
+    if (all && f->config->capture.core_count)
         judge_isolation(f);
 }

@@ -5,9 +5,10 @@
 #include "core/machine.h"
 #include "weir/config.h"
 
-#define XDP_MTU_MAX 3498     /* that a frame fits one page with what XDP needs around it */
-#define XDP_QUEUES_LIMIT 128 /* of weir's program */
-#define RING_GOOD 4096       /* descriptors beyond which a NIC's ring gains little */
+#define XDP_MTU_MAX 3498      /* that a frame fits one page with what XDP needs around it */
+#define XDP_SOCKETS_LIMIT 128 /* of weir's program */
+#define MANY_QUEUES 8
+#define RING_GOOD 4096 /* descriptors beyond which a NIC's ring gains little */
 #define SYMMETRIC_KEY                                                                              \
     "6d:5a:6d:5a:6d:5a:6d:5a:6d:5a:6d:5a:6d:5a:6d:5a:6d:5a:6d:5a:6d:5a:6d:5a:6d:5a:6d:5a:6d:5a:"   \
     "6d:5a:6d:5a:6d:5a:6d:5a:6d:5a"
@@ -61,6 +62,14 @@ static void judge_use(struct findings *f, const struct machine_port *p)
                     p->source, p->xdp_program);
         finding_mend(f, "bpftool prog show id %u says what it is", p->xdp_program);
     }
+}
+
+static void judge_frames(struct findings *f, const struct machine_port *p)
+{
+    if (!is_af_xdp(p) || p->ethernet)
+        return;
+    finding_add(f, FINDING_ERROR, "%s: is no Ethernet interface", p->source);
+    finding_mend(f, "-i %s observes it by a copy", p->interface);
 }
 
 static void judge_link(struct findings *f, const struct machine_port *p)
@@ -120,15 +129,15 @@ static void judge_mtu(struct findings *f, const struct machine_port *p)
 
 static void judge_queues(struct findings *f, const struct machine_port *p)
 {
-    uint32_t workers = findings_workers(f->config);
+    uint32_t workers = f->workers;
 
     if (p->kind != PORT_XDP || !p->queues)
         return;
-    if (p->queues > XDP_QUEUES_LIMIT) {
-        finding_add(f, FINDING_ERROR, "%s: %u queues, at most %d can be read", p->source, p->queues,
-                    XDP_QUEUES_LIMIT);
+    if (findings_sockets(f, p) > XDP_SOCKETS_LIMIT) {
+        finding_add(f, FINDING_ERROR, "%s: %u queues for %u workers need more than %d sockets",
+                    p->source, p->queues, workers, XDP_SOCKETS_LIMIT);
         finding_mend(f, "ethtool -L %s combined %u", p->interface,
-                     workers ? workers : XDP_QUEUES_LIMIT);
+                     workers < MANY_QUEUES ? workers : MANY_QUEUES);
     } else if (workers > p->queues && p->queues_max > p->queues &&
                f->config->capture.spread != SPREAD_SOFTWARE) {
         finding_add(f, FINDING_WARNING, "%s: %u queues for %u workers, who have to share",
@@ -143,7 +152,7 @@ static void judge_queues(struct findings *f, const struct machine_port *p)
 /* Several queues of a kernel's interface, each with another worker. */
 static bool spread_by_queues(const struct findings *f, const struct machine_port *p)
 {
-    return p->kind == PORT_XDP && p->queues > 1 && findings_workers(f->config) != 1 &&
+    return p->kind == PORT_XDP && p->queues > 1 && f->workers != 1 &&
            f->config->capture.spread != SPREAD_SOFTWARE;
 }
 
@@ -236,25 +245,20 @@ static void cores_of_node(const struct machine *m, int node, uint32_t wanted, ch
 static void judge_node(struct findings *f, const struct machine_port *p)
 {
     const struct machine *m = f->machine;
-    const struct capture_config *c = &f->config->capture;
-    uint32_t workers = findings_workers(f->config), far = c->core_count ? 0 : 1;
+    uint32_t far = 0;
     char cores[64];
 
     if (m->node_count < 2 || p->numa_node < 0)
         return;
-    for (uint32_t i = 0; i < c->core_count; i++)
-        far += m->core[c->core[i]].online && m->core[c->core[i]].node != p->numa_node;
+    for (uint32_t i = 0; i < f->workers; i++)
+        far += f->core[i] < 0 || m->core[f->core[i]].node != p->numa_node;
     if (!far) {
         finding_add(f, FINDING_OK, "%s: NUMA node %d, as its workers", p->source, p->numa_node);
         return;
     }
-    cores_of_node(m, p->numa_node, workers ? workers : 4, cores);
-    if (c->core_count)
-        finding_add(f, FINDING_WARNING, "%s: NUMA node %d, %u of the workers' cores are elsewhere",
-                    p->source, p->numa_node, far);
-    else
-        finding_add(f, FINDING_WARNING, "%s: NUMA node %d, and the workers have no named cores",
-                    p->source, p->numa_node);
+    cores_of_node(m, p->numa_node, f->workers, cores);
+    finding_add(f, FINDING_WARNING, "%s: NUMA node %d, but not %u of %u workers", p->source,
+                p->numa_node, far, f->workers);
     finding_mend(f, "capture.cores: %s", cores);
 }
 
@@ -264,6 +268,7 @@ void findings_port(struct findings *f, const struct machine_port *p)
 
     if (!judge_presence(f, p))
         return;
+    judge_frames(f, p);
     judge_use(f, p);
     judge_link(f, p);
     judge_driver(f, p);

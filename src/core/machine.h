@@ -38,7 +38,7 @@ struct machine_port {
     bool missing;                     /* no such interface or device */
     char interface[IFNAMSIZ];         /* of the kernel, where there is one behind it; or "" */
     char driver[MACHINE_WORD_MAX];    /* or "" */
-    bool up, carrier, loopback;
+    bool up, carrier, loopback, ethernet;
     uint32_t mtu;
     uint32_t queues, queues_max; /* receive queues in use, possible; 0 = unknown */
     uint32_t ring, ring_max;     /* descriptors of the NIC's, likewise */
@@ -53,7 +53,11 @@ struct machine_port {
     int numa_node;        /* -1 = unknown or none */
 };
 
-enum machine_need { NEED_READ, NEED_DIRECTORY /* that files can be made in */ };
+enum machine_need {
+    NEED_READ,
+    NEED_DIRECTORY, /* that files can be made in */
+    NEED_MADE       /* likewise; who starts the sensor makes it where it is not there */
+};
 
 struct machine_path {
     const char *key; /* of the configuration */

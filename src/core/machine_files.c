@@ -29,24 +29,37 @@ static void add_path(struct machine *m, const char *key, const char *path, enum 
     snprintf(p->path, sizeof(p->path), "%s", path);
 }
 
+static void directory_of(const char *file, char directory[CONFIG_PATH_MAX])
+{
+    size_t len = strlen(file);
+
+    while (len > 1 && file[len - 1] == '/')
+        len--;
+    while (len && file[len - 1] != '/')
+        len--;
+    while (len > 1 && file[len - 1] == '/')
+        len--;
+    if (len)
+        snprintf(directory, CONFIG_PATH_MAX, "%.*s", (int)len, file);
+    else
+        strcpy(directory, ".");
+}
+
 /* The directory that holds a file. */
 static void add_beside(struct machine *m, const char *key, const char *file)
 {
-    const char *slash = strrchr(file, '/');
-    char directory[CONFIG_PATH_MAX] = ".";
+    char directory[CONFIG_PATH_MAX];
 
     if (!*file || strcmp(file, "-") == 0)
         return;
-    if (slash)
-        snprintf(directory, sizeof(directory), "%.*s", slash == file ? 1 : (int)(slash - file),
-                 file);
+    directory_of(file, directory);
     add_path(m, key, directory, NEED_DIRECTORY);
 }
 
 static void list_paths(struct machine *m, const struct config *c)
 {
     add_beside(m, "sensor.control", c->sensor.control);
-    add_path(m, "export.spool", c->exports.spool, NEED_DIRECTORY);
+    add_path(m, "export.spool", c->exports.spool, NEED_MADE);
     for (uint32_t i = 0; i < c->exports.collector_count; i++) {
         const struct collector_config *one = &c->exports.collector[i];
         add_beside(m, "export.collectors.path", one->path);
@@ -65,7 +78,7 @@ static void list_paths(struct machine *m, const struct config *c)
 /* errno as the effective user finds it. */
 static int try_path(const struct machine_path *p)
 {
-    bool directory = p->need == NEED_DIRECTORY;
+    bool directory = p->need != NEED_READ;
     struct stat st;
 
     if (stat(p->path, &st) != 0)
@@ -73,6 +86,18 @@ static int try_path(const struct machine_path *p)
     if (directory && !S_ISDIR(st.st_mode))
         return ENOTDIR;
     return faccessat(AT_FDCWD, p->path, directory ? W_OK | X_OK : R_OK, AT_EACCESS) ? errno : 0;
+}
+
+/* A directory can be made when the one above it takes it. */
+static int try_making(const struct machine_path *p)
+{
+    struct machine_path above = {.need = NEED_DIRECTORY, .path = "."};
+    int error = try_path(p);
+
+    if (error != ENOENT || p->need != NEED_MADE)
+        return error;
+    directory_of(p->path, above.path);
+    return try_path(&above);
 }
 
 static bool become(const struct passwd *user)
@@ -219,7 +244,7 @@ void machine_gather_files(struct machine *m, const struct config *config)
 {
     list_paths(m, config);
     for (uint32_t i = 0; i < m->path_count; i++)
-        m->path[i].error = try_path(&m->path[i]);
+        m->path[i].error = try_making(&m->path[i]);
     try_as_user(m, config->sensor.user);
     for (unsigned i = 0; i < config->exports.collector_count; i++)
         add_certificate(m, config, i);

@@ -166,6 +166,7 @@ static void gather_link(struct machine_port *p, struct interface *interface)
         return;
     p->missing = state.gone;
     p->loopback = state.loopback;
+    p->ethernet = state.ethernet;
     p->mtu = state.mtu;
     p->queues = state.rx_queues;
     p->xdp_program = state.xdp_program;

@@ -26,6 +26,7 @@ static const struct machine_port eth = {
     .interface = "eth0",
     .driver = "e1000e",
     .up = true,
+    .ethernet = true,
     .carrier = true,
     .mtu = 1500,
     .queues = 1,
@@ -42,6 +43,7 @@ static const struct machine_port veth = {
     .interface = "mon0",
     .driver = "veth",
     .up = true,
+    .ethernet = true,
     .carrier = true,
     .mtu = 1500,
     .queues = 4,
@@ -60,6 +62,7 @@ static const struct machine_port nic100g = {
     .interface = "ens1",
     .driver = "mlx5_core",
     .up = true,
+    .ethernet = true,
     .carrier = true,
     .mtu = 1500,
     .queues = 8,
@@ -89,6 +92,7 @@ static const struct machine_port vdev = {
     .interface = "mon0",
     .driver = "veth",
     .up = true,
+    .ethernet = true,
     .carrier = true,
     .mtu = 1500,
     .queues = 1,
@@ -156,6 +160,7 @@ SPOIL(forbidden, m->core[13].allowed = false)
 SPOIL(gone, port_of(m)->missing = true)
 SPOIL(not_built, strcpy(port_of(m)->unusable, "xdp:mon0: this build of weir lacks it"))
 SPOIL(down, port_of(m)->up = port_of(m)->carrier = false)
+SPOIL(no_ethernet, port_of(m)->ethernet = false)
 SPOIL(unplugged, port_of(m)->carrier = false)
 SPOIL(on_default_route, port_of(m)->default_route = FACT_YES)
 SPOIL(has_program, port_of(m)->xdp_program = 42; port_of(m)->xdp_generic = true)
@@ -242,8 +247,9 @@ static const struct judgement judgements[] = {
      &pci,
      no_huge,
      {"capture.cores 12-15"},
-     {"warning: huge pages: 0 MiB free of 1024, DPDK needs some 77: it would take ordinary memory, "
-      "which is slower; sysctl vm.nr_hugepages=614"}},
+     {"warning: huge pages: 0 MiB free of 1024, DPDK needs some 261: it would take ordinary "
+      "memory, "
+      "which is slower; sysctl vm.nr_hugepages=706"}},
     {"huge pages are DPDK's", &veth, no_huge, {NULL}, {NULL}},
     {"slow clock",
      &eth,
@@ -275,19 +281,28 @@ static const struct judgement judgements[] = {
      &nic100g,
      NULL,
      {"capture.cores 4, 5, 12"},
-     {"warning: xdp:ens1: NUMA node 1, 2 of the workers' cores are elsewhere; "
-      "capture.cores: 8, 9, 10"}},
-    {"no cores",
+     {"warning: xdp:ens1: NUMA node 1, but not 2 of 3 workers; capture.cores: 8, 9, 10"}},
+    {"chosen cores", &nic100g, NULL, {"capture.workers 2"}, {NULL}},
+    {"all cores",
      &nic100g,
      NULL,
-     {"capture.workers 2"},
-     {"warning: xdp:ens1: NUMA node 1, and the workers have no named cores; "
-      "capture.cores: 8, 9"}},
+     {"capture.workers auto", "capture.spread software"},
+     {"warning: capture.cores: 1 and 17 are halves of one core, and others; leave one of each pair "
+      "out",
+      "error: xdp:ens1: 8 queues for 31 workers need more than 128 sockets; "
+      "ethtool -L ens1 combined 8",
+      "warning: xdp:ens1: NUMA node 1, but not 15 of 31 workers; "
+      "capture.cores: 8, 9, 10, 11, 12, 13, 14, 15"}},
+    {"no Ethernet",
+     &veth,
+     no_ethernet,
+     {NULL},
+     {"error: xdp:mon0: is no Ethernet interface; -i mon0 observes it by a copy"}},
     {"halves",
      &eth,
      NULL,
      {"capture.cores 4, 20"},
-     {"warning: capture.cores: 4 and 20 are halves of one core; leave one of them out"}},
+     {"warning: capture.cores: 4 and 20 are halves of one core; leave one of each pair out"}},
     {"no such core",
      &eth,
      NULL,
@@ -540,14 +555,21 @@ static void machines_are_judged(void **state)
     struct machine *m = malloc(sizeof(*m));
     struct findings *f = calloc(1, sizeof(*f));
     struct config *config = malloc(sizeof(*config));
+    struct config_error error;
 
     f->machine = m;
     f->config = config;
     for (size_t i = 0; i < COUNT(judgements); i++) {
         const struct judgement *j = &judgements[i];
         config_defaults(config);
-        for (int s = 0; s < SETTINGS_MAX && j->settings[s]; s++)
+        assert_int_equal(config_add_port(config, j->port->source, &error), 0);
+        bool placed = false;
+        for (int s = 0; s < SETTINGS_MAX && j->settings[s]; s++) {
             set(config, j->settings[s]);
+            placed |= strncmp(j->settings[s], "capture.workers", 15) == 0;
+        }
+        if (!placed && !config->capture.core_count)
+            config->capture.workers = 4;
         good_machine(m, j->port);
         if (j->spoil)
             j->spoil(m);
