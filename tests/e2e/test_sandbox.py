@@ -11,6 +11,8 @@ import subprocess
 import pytest
 
 import lab
+import traffic
+from frames import eth, udp  # noqa: E402 (traffic.py says where)
 
 PROBE = lab.build_dir() / 'tests' / 'harness' / 'sandbox_probe'
 WHO = ('main', 'before', 'after')
@@ -199,3 +201,97 @@ def test_ambient_capabilities_are_given_up(open_probe):
     finally:
         child.kill()
         child.communicate()
+
+
+# --- weir run ---
+
+LIVE_ENV = {'ASAN_OPTIONS': 'detect_leaks=0'}
+SOURCES = ['mon0', pytest.param('xdp:mon0', marks=pytest.mark.skipif(not traffic.has_xdp(), reason='no AF_XDP'))]
+
+
+def threads(process):
+    return {status['Name'] for status in status_of_threads(process.pid)}
+
+
+def send_and_reload(net, sensor, config):
+    """What a sensor goes through: packets, a reload, a look at its ledger; all of it in the sandbox."""
+    traffic.replay(net, [eth(udp()) for _ in range(50)])
+    sensor.send(signal.SIGUSR1)
+    sensor.wait_line('ledger closed')
+    sensor.send(signal.SIGHUP)
+    sensor.wait_line('generation 2 of the configuration')
+
+
+@lab.needed
+@pytest.mark.parametrize('source', SOURCES)
+def test_a_sensor_started_as_root(source, open_dir):
+    config = open_dir / 'weir.yaml'
+    config.write_text(f'sensor: {{user: nobody, drain_timeout: 500ms}}\nexport: {{collectors: [{{transport: file, path: {open_dir}/out.ipfix}}'
+                      f', {{transport: tcp, host: localhost, port: 9}}]}}\n')
+    with lab.pair() as net:
+        sensor = net.weir(net.sensor, '-i', source, '-c', config, env=LIVE_ENV)
+        sensor.wait_line('sandbox: uid 65534, no capabilities')
+        lab.wait_for(lambda: {'weir', 'weir-export', 'weir-work-0'} <= threads(sensor), 'all threads')
+        assert_confined(sensor.pid, 65534, at_least=3)
+        send_and_reload(net, sensor, config)
+        assert sensor.stop() == 0, sensor.stderr
+        assert (open_dir / 'out.ipfix').stat().st_size > 0
+        assert 'ledger closed' in sensor.stderr.splitlines()[-1]
+        assert not net.sensor.has_xdp('mon0')
+
+
+@lab.needed
+@pytest.mark.parametrize('source, capabilities', [
+    ('mon0', ['net_raw']),
+    pytest.param('xdp:mon0', ['net_raw', 'net_admin', 'bpf', 'ipc_lock'], marks=SOURCES[1].marks),
+])
+def test_a_sensor_started_with_ambient_capabilities(source, capabilities, open_dir):
+    weir = shutil.copy(lab.weir_binary(), open_dir / 'weir')
+    with lab.pair() as net:
+        sensor = net.sensor.start(*as_nobody(*capabilities), weir, 'run', '-i', source, env=LIVE_ENV)
+        sensor.wait_line('sandbox: uid 65534, no capabilities')
+        lab.wait_for(lambda: 'weir-work-0' in threads(sensor), 'all threads')
+        assert_confined(sensor.pid, 65534, at_least=3)
+        traffic.replay(net, [eth(udp()) for _ in range(50)])
+        assert sensor.stop() == 0, sensor.stderr
+        assert 'received 50' in sensor.stderr
+        assert not net.sensor.has_xdp('mon0')
+
+
+@lab.needed
+@pytest.mark.parametrize('source', SOURCES)
+def test_no_rights_are_one_line_and_nothing_is_left(source, open_dir):
+    weir = shutil.copy(lab.weir_binary(), open_dir / 'weir')
+    control = open_dir / 'control'
+    with lab.pair() as net:
+        before = net.sensor.run('ip', '-d', 'link', 'show', 'dev', 'mon0')
+        sensor = net.sensor.start(*as_nobody(), weir, 'run', '-i', source, '--sensor.control', control, env=LIVE_ENV)
+        assert sensor.wait() == 1
+        assert len(sensor.stderr.splitlines()) == 1 and 'mon0' in sensor.stderr, sensor.stderr
+        assert re.search('CAP_NET_RAW|root|rights', sensor.stderr), sensor.stderr
+        assert sensor.stdout == ''
+        assert net.sensor.run('ip', '-d', 'link', 'show', 'dev', 'mon0') == before
+    assert not control.exists()
+
+
+@lab.needed
+def test_a_refused_sandbox_ends_the_start_and_leaves_nothing(open_dir):
+    with lab.pair() as net:
+        for source in ('mon0', 'xdp:mon0') if traffic.has_xdp() else ('mon0',):
+            control = open_dir / 'control'
+            sensor = net.weir(net.sensor, '-i', source, '--sensor.user', 'no-such-user', '--sensor.control', control)
+            assert sensor.wait() == 1
+            assert sensor.stderr.splitlines()[-1] == 'weir run: sensor.user: there is no user "no-such-user"'
+            assert not control.exists()
+            assert not net.sensor.has_xdp('mon0')
+
+
+@lab.needed
+def test_options_for_debugging():
+    with lab.pair() as net:
+        for options, said in ((('--sandbox', 'off'), 'sandbox: off'),
+                              (('--seccomp', 'off'), 'system calls NOT filtered'),
+                              (('--sandbox', 'partial', '--seccomp', 'log'), 'system calls logged')):
+            sensor = net.weir(net.sensor, '-i', 'mon0', *options)
+            sensor.wait_line(said)
+            assert sensor.stop() == 0, sensor.stderr
