@@ -12,7 +12,7 @@
 #define MPLS_LABELS 4
 #define ETHERNET_HEADER 14
 
-enum { SLOT_TYPE, SLOT_HASH, SLOT_OFFSET };
+enum { SLOT_TYPE, SLOT_HASH, SLOT_OFFSET, SLOT_FIRST };
 
 /* X holds the offset of the header at hand, A its type, at the border between two blocks. */
 struct writer {
@@ -97,10 +97,9 @@ static void put_mpls_label(struct writer *w)
     put(w, BPF_LD | BPF_IMM, ETYPE_IP6);
 }
 
-/* The two addresses, word by word, XORed: equal in both directions. Leaves them in A. */
-static void put_pair(struct writer *w, uint32_t offset, unsigned words)
+/* Hashes the words of one address into A; X is kept aside. */
+static void put_address(struct writer *w, uint32_t offset, unsigned words)
 {
-    put(w, BPF_STX, SLOT_OFFSET);
     put(w, BPF_LD | BPF_IMM, 0);
     put(w, BPF_ST, SLOT_HASH);
     for (unsigned i = 0; i < words; i++) {
@@ -108,11 +107,27 @@ static void put_pair(struct writer *w, uint32_t offset, unsigned words)
         put_load(w, BPF_W, offset + 4 * i);
         put(w, BPF_LDX | BPF_MEM, SLOT_HASH);
         put(w, BPF_ALU | BPF_XOR | BPF_X, 0);
+        put(w, BPF_ALU | BPF_MUL | BPF_K, 0x9e3779b1);
         put(w, BPF_ST, SLOT_HASH);
     }
+    put(w, BPF_ALU | BPF_RSH | BPF_K, 15);
+    put(w, BPF_LDX | BPF_MEM, SLOT_HASH);
+    put(w, BPF_ALU | BPF_XOR | BPF_X, 0);
 }
 
-/* 7 instructions: the kernel takes the remainder, so that all bits must matter in the low ones. */
+/* The sum of both addresses' hashes, equal in both directions. The sum of the addresses themselves,
+ * or what they differ in, would be the same for many pairs of two networks. */
+static void put_pair(struct writer *w, uint32_t offset, unsigned words)
+{
+    put(w, BPF_STX, SLOT_OFFSET);
+    put_address(w, offset, words);
+    put(w, BPF_ST, SLOT_FIRST);
+    put_address(w, offset + 4 * words, words);
+    put(w, BPF_LDX | BPF_MEM, SLOT_FIRST);
+    put(w, BPF_ALU | BPF_ADD | BPF_X, 0);
+}
+
+/* The kernel takes the remainder, so that all bits must matter in the low ones. */
 static void put_return_mixed(struct writer *w)
 {
     put(w, BPF_ALU | BPF_MUL | BPF_K, 0x9e3779b1);
@@ -145,8 +160,8 @@ unsigned fanout_program(struct sock_filter *program, bool ethernet)
     put_pppoe(&w);
     for (unsigned i = 0; i < MPLS_LABELS; i++)
         put_mpls_label(&w);
-    put_ip(&w, ETYPE_IP4, 12, 2);
-    put_ip(&w, ETYPE_IP6, 8, 8);
+    put_ip(&w, ETYPE_IP4, 12, 1);
+    put_ip(&w, ETYPE_IP6, 8, 4);
     put(&w, BPF_RET | BPF_K, 0);
     return w.count;
 }

@@ -13,7 +13,7 @@
 
 struct sock_filter;
 
-#define FANOUT_PROGRAM_MAX 192
+#define FANOUT_PROGRAM_MAX 256
 
 /*
  * Writes a classic BPF program that returns a hash of the addresses of IPv4 and IPv6, behind up to
