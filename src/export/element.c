@@ -355,12 +355,10 @@ bool ipfix_element_find(uint32_t pen, uint16_t id, struct ipfix_element *out)
 
 size_t ipfix_element_name(const struct ipfix_element *e, char out[IPFIX_NAME_MAX])
 {
-    size_t prefix = e->reverse ? strlen("reverse") : 0;
-    size_t len = strlen(e->name);
+    char *name = stpcpy(out, e->reverse ? "reverse" : "");
+    char *end = stpcpy(name, e->name);
 
-    memcpy(out, "reverse", prefix);
-    memcpy(out + prefix, e->name, len + 1);
-    if (prefix && out[prefix] >= 'a' && out[prefix] <= 'z')
-        out[prefix] = (char)(out[prefix] - 'a' + 'A');
-    return prefix + len;
+    if (e->reverse && *name >= 'a' && *name <= 'z')
+        *name = (char)(*name - 'a' + 'A');
+    return (size_t)(end - out);
 }
