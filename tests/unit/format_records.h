@@ -16,7 +16,7 @@
 #include "weir/packet.h"
 
 #define SECOND_NS UINT64_C(1000000000)
-#define RANDOM_RECORDS 100000
+#define RANDOM_RECORDS 20000
 
 /* A TLS-like TCP connection over IPv4, whole in one record; 10.0.0.0/8 is inside. */
 static inline struct flow_record sample_tcp(void)
