@@ -19,7 +19,7 @@ def has_xdp():
 def blast(net, *args, interface='gen0', space=None, timeout=lab.PATIENCE):
     """Sends and returns what was sent (see tests/harness/blast.c)."""
     done = json.loads((space or net.sender).run(tool('blast'), *args, interface, timeout=timeout))
-    assert done['refused'] == 0, done
+    assert done['sent'] > 0, done
     return done
 
 
