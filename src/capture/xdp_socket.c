@@ -93,12 +93,13 @@ static uint32_t power_of_two(uint32_t at_least)
     return size;
 }
 
-/* Room for all rings full, and a burst in the hands of each worker. */
+/* Room for all rings full and a burst in the hands of each worker; and one more, so that a full
+ * ring is found before a lack of frames, and told as what it is. */
 int xdp_umem_open(struct xdp_umem *umem, const struct xdp_socket_options *o, enum xdp_step *step)
 {
     *step = XDP_STEP_MEMORY;
     umem->chunk = o->chunk;
-    umem->frames = o->sockets * (o->ring + PACKET_BURST_MAX);
+    umem->frames = o->sockets * (o->ring + 2 * PACKET_BURST_MAX);
     umem->shared = o->sockets > 1;
     umem->octets = ((size_t)umem->frames * umem->chunk + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
     umem->area = mmap(NULL, umem->octets, PROT_READ | PROT_WRITE,
@@ -311,7 +312,7 @@ static void driver_wake(const struct xdp_socket *s, bool idle)
 
 static void frame_hold(struct xdp_socket *s, uint64_t address)
 {
-    s->held[s->held_count++] = address / s->umem->chunk * s->umem->chunk;
+    s->held[s->held_count++] = address & ~(uint64_t)(s->umem->chunk - 1);
 }
 
 /* One frame, from the descriptor at *next to its last one. False: its end has not arrived. */

@@ -29,7 +29,7 @@ struct xdp_ring {
 struct xdp_umem {
     uint8_t *area;
     size_t octets;
-    uint32_t chunk;  /* octets of a frame, with the kernel's headroom */
+    uint32_t chunk;  /* octets of a frame with the kernel's headroom, a power of two */
     uint32_t frames; /* fit into the fill ring, all of them */
     bool huge;       /* in huge pages that were set aside */
     bool shared;     /* by several sockets */

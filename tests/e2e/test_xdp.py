@@ -1,5 +1,6 @@
 """AF_XDP ports: how they are opened and refused, what they deliver, what they survive."""
 import json
+import sys
 import time
 
 import pytest
@@ -216,6 +217,32 @@ def test_foreign_program_is_named(net):
     sent = replay(net, [eth(udp()) for _ in range(100)])
     first.wait(lambda r: r['delivered'] == sent, 'the first goes on')
     check_identity(sent, first.stop())
+
+
+OCCUPIER = """
+import ctypes, mmap, socket, struct, sys, time
+area = mmap.mmap(-1, 64 * 4096)
+address = ctypes.addressof(ctypes.c_char.from_buffer(area))
+s = socket.socket(44, socket.SOCK_RAW, 0)                               # AF_XDP
+s.setsockopt(283, 4, struct.pack('QQIIII', address, 64 * 4096, 4096, 0, 0, 0))  # SOL_XDP, XDP_UMEM_REG
+for ring in (5, 6, 2):                                                  # fill, completion, receive
+    s.setsockopt(283, ring, struct.pack('I', 64))
+where = struct.pack('HHIII', 44, 2, socket.if_nametoindex(sys.argv[1]), 0, 0)  # XDP_COPY
+assert ctypes.CDLL(None, use_errno=True).bind(s.fileno(), where, len(where)) == 0, ctypes.get_errno()
+print('bound', flush=True)
+time.sleep(300)
+"""
+
+
+def test_occupied_queue_is_told(net):
+    occupier = net.sensor.start(sys.executable, '-c', OCCUPIER, 'mon0')
+    occupier.wait_line('bound', of='stdout')
+    before = link_of(net.sensor, 'mon0')
+    assert 'another process has an AF_XDP socket' in refusal(net, 'xdp:mon0')
+    assert unchanged(net.sensor, 'mon0', before)
+    occupier.kill()
+    lab.wait_for(lambda: 'xsk' not in net.sensor.run('ss', '--xdp', '-H'), 'socket gone')
+    Receiver(net, 'xdp:mon0').stop()
 
 
 def test_default_route(net):
