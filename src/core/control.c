@@ -160,7 +160,7 @@ static bool tick(struct sensor *s)
     if (read(s->ticks, &expired, sizeof(expired)) != sizeof(expired))
         return true;
     see_beats(s);
-    sensor_audit_spread(s);
+    sensor_watch_workers(s);
     if (s->tick++ % TICKS_PER_SECOND == 0) {
         correct_clock(s);
         sensor_retire(s);

@@ -15,6 +15,7 @@
 #define BUFFER (4u << 20)
 #define LINES (64u << 10) /* in the buffer, a power of two */
 #define FILE_PIECE (256u << 10)
+#define WAIT_MS 100 /* for room, before the clock is read again */
 
 /* Lines lie in a buffer that is moved down when its end is near; their lengths in a ring. */
 struct face {
@@ -191,8 +192,10 @@ void face_drain(struct face *f, uint64_t deadline_ns)
     uint64_t now;
 
     add_edge(f, f->encoder->tail);
-    while (f->to > f->from && !f->stats.error && (now = monotonic_ns()) < deadline_ns)
-        write_piece(f, (int)((deadline_ns - now) / 1000000u + 1));
+    while (f->to > f->from && !f->stats.error && (now = monotonic_ns()) < deadline_ns) {
+        uint64_t left_ms = (deadline_ns - now) / 1000000u + 1;
+        write_piece(f, left_ms < WAIT_MS ? (int)left_ms : WAIT_MS);
+    }
     drop_all(f);
 }
 

@@ -38,6 +38,7 @@ struct outlet {
     uint64_t taken_copy;
 
     /* the thread's own */
+    bool time_is_up;
     uint64_t copied_ns;
     uint64_t taken; /* records, closing notices apart */
     struct exporter_input input;
@@ -79,7 +80,7 @@ void outlet_destroy(struct outlet *o)
  * be its queue. */
 static bool may_take(const struct outlet *o)
 {
-    return o->options.exporter || !o->options.face || face_room(o->options.face);
+    return o->time_is_up || o->options.exporter || !o->options.face || face_room(o->options.face);
 }
 
 static void pass_on(struct outlet *o, uint32_t count)
@@ -274,6 +275,9 @@ static void drain(struct outlet *o, uint64_t deadline_ns)
 {
     while (take(o) || (!may_take(o) && monotonic_ns() < deadline_ns))
         step(o, may_take(o) ? 0 : 1);
+    o->time_is_up = true; /* what the rings still hold is counted as dropped, not forgotten */
+    while (take(o))
+        ;
     if (o->options.exporter) {
         tell_exporter(o);
         exporter_drain(o->options.exporter, deadline_ns);

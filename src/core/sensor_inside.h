@@ -5,6 +5,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 
 #include "base/clock.h"
@@ -51,6 +52,7 @@ struct sensor {
     struct auditor *auditor;
     uint64_t audit_turns[CONFIG_WORKERS_MAX]; /* of the last snapshot that was compared */
     uint64_t audit_told;                      /* meetings */
+    bool turn_told[CONFIG_WORKERS_MAX];
 
     uint32_t port_count, worker_count;
     struct port *port[CONFIG_PORTS_MAX];
@@ -101,7 +103,7 @@ void sensor_retire(struct sensor *);
 /* Once a second: links, interfaces that are gone, what no queue accounts for. False: the sensor
  * cannot go on. */
 bool sensor_watch_ports(struct sensor *);
-/* Several times a second: connections that met on two workers. */
-void sensor_audit_spread(struct sensor *);
+/* Several times a second: connections that met on two workers, turns that take long. */
+void sensor_watch_workers(struct sensor *);
 /* The packets of an interface that have been unaccounted for in all of the last checks. Pure. */
 uint64_t port_watch_rest(struct port_watch *, uint64_t interface_packets, uint64_t accounted);

@@ -162,6 +162,21 @@ static void print_upstream(const struct sensor_status *s, FILE *out)
                 unseen, tcp, tcp ? 100.0 * (double)unseen / (double)tcp : 0.0);
 }
 
+/* What the interface itself says, where weir has it for itself. */
+static void print_ports(const struct sensor_status *s, FILE *out)
+{
+    for (uint32_t p = 0; p < s->port_count; p++) {
+        const struct port_stats *i = &s->port[p].interface;
+        if (!port_takes(s->port[p].source))
+            continue;
+        fprintf(out,
+                "port %s: interface received %" PRIu64 ", passed on %" PRIu64 ", ignored %" PRIu64
+                ", to the workers %" PRIu64 ", unaccounted %" PRIu64 "\n",
+                s->port[p].source, i->interface_packets, i->passed, i->ignored,
+                s->port[p].queues.received, s->port[p].misdirected);
+    }
+}
+
 static void print_workers(const struct sensor_status *s, FILE *out)
 {
     for (uint32_t w = 0; s->worker_count > 1 && w < s->worker_count; w++) {
@@ -201,6 +216,7 @@ void sensor_print_ledger(struct sensor *s, FILE *out)
     if (!status)
         return;
     sensor_status(s, status);
+    print_ports(status, out);
     print_workers(status, out);
     print_rings(status, out);
     print_upstream(status, out);

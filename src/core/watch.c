@@ -125,6 +125,20 @@ static void tell_meetings(struct sensor *s)
     s->audit_told = meetings;
 }
 
+/* Above some millions of flows a turn takes longer, and records leave later. */
+static void look_at_turn(struct sensor *s, uint32_t w, const struct worker_snapshot *snapshot)
+{
+    uint64_t usual = flow_turn_ns(&s->first->config.flow);
+
+    if (snapshot->turn_goal_ns <= usual || s->turn_told[w])
+        return;
+    s->turn_told[w] = true;
+    log_warning(s->log,
+                "worker %u: its table has grown to %" PRIu64 " flows: a turn of the sweep takes "
+                "%.1f s, records may leave as much later; more workers (capture.workers) help",
+                w, snapshot->census.flows, (double)snapshot->turn_goal_ns / 1e9);
+}
+
 static void compare_samples(struct sensor *s, uint32_t w, const struct worker_snapshot *snapshot)
 {
     if (snapshot->turns == s->audit_turns[w])
@@ -134,18 +148,18 @@ static void compare_samples(struct sensor *s, uint32_t w, const struct worker_sn
         auditor_see(s->auditor, (uint16_t)w, snapshot->sample[i], clock_read(&s->now));
 }
 
-void sensor_audit_spread(struct sensor *s)
+void sensor_watch_workers(struct sensor *s)
 {
-    struct worker_snapshot *snapshot;
+    struct worker_snapshot *snapshot = malloc(sizeof(*snapshot));
 
-    if (s->worker_count < 2)
-        return;
-    snapshot = malloc(sizeof(*snapshot));
     if (!snapshot)
         return;
-    for (uint32_t w = 0; w < s->worker_count; w++)
-        if (worker_snapshot_read(s->worker[w], snapshot))
-            compare_samples(s, w, snapshot);
+    for (uint32_t w = 0; w < s->worker_count; w++) {
+        if (!worker_snapshot_read(s->worker[w], snapshot))
+            continue;
+        compare_samples(s, w, snapshot);
+        look_at_turn(s, w, snapshot);
+    }
     free(snapshot);
     pthread_mutex_lock(&s->lock);
     s->known.audit.samples = auditor_samples(s->auditor);
