@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "cli/cli.h"
 #include "cli/options.h"
+#include "core/sandbox.h"
 #include "export/relay.h"
 
 #define PORT_TCP 4739
@@ -29,7 +30,9 @@ enum {
     OPTION_KEY,
     OPTION_DISTINGUISH,
     OPTION_REFRESH,
-    OPTION_RATE
+    OPTION_RATE,
+    OPTION_SANDBOX,
+    OPTION_SECCOMP
 };
 
 static const struct cli_option options[] = {
@@ -49,6 +52,10 @@ static const struct cli_option options[] = {
     [OPTION_RATE] = {"rate", 0, "N",
                      "datagrams per second at most (default: what a collector on "
                      "this machine takes; 20000 to another)"},
+    [OPTION_SANDBOX] = {"sandbox", 0, SANDBOX_LEVEL_WORDS,
+                        "confine the process once it listens, as weir run does (default: on)"},
+    [OPTION_SECCOMP] = {"seccomp", 0, SANDBOX_FILTER_WORDS,
+                        "what a system call off the list does (default: kill)"},
     {0},
 };
 
@@ -245,6 +252,28 @@ static void print_totals(const struct relay *relay)
             s.datagrams, s.refreshes, s.failed, s.drops, s.unreachable);
 }
 
+/* What exporters send is parsed with next to no rights. */
+static int enter_sandbox(struct command *c)
+{
+    static struct sandbox_plan plan;
+    const struct tls_files *tls = &c->options.tls;
+    char line[SANDBOX_LINE_MAX];
+
+    sandbox_plan_init(&plan);
+    sandbox_plan_words(&plan, c->args.value[OPTION_SANDBOX], c->args.value[OPTION_SECCOMP]);
+    snprintf(plan.user, sizeof(plan.user), "%s", c->args.config.sensor.user);
+    const char *const files[] = {tls->ca, tls->cert, tls->key};
+    for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++)
+        if (files[i])
+            sandbox_plan_beside(&plan, files[i], SANDBOX_READ, "tls");
+    if (sandbox_enter(&plan, line)) {
+        fprintf(stderr, "weir relay: %s\n", line);
+        return CLI_FAILURE;
+    }
+    log_info(&c->log, "relay: %s", line);
+    return CLI_OK;
+}
+
 static void say_ready(struct command *c)
 {
     for (uint32_t i = 0; relay_port(c->relay, i); i++)
@@ -258,6 +287,11 @@ static int run(struct command *c)
 
     if (signals < 0 || relay_create(&c->options, &c->relay, text)) {
         fprintf(stderr, "weir relay: %s\n", signals < 0 ? strerror(errno) : text);
+        return CLI_FAILURE;
+    }
+    if (enter_sandbox(c)) {
+        relay_destroy(c->relay);
+        close(signals);
         return CLI_FAILURE;
     }
     say_ready(c);

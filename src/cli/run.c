@@ -79,25 +79,10 @@ static int overlay(void *context, struct config *config, char error[SENSOR_ERROR
     return rc;
 }
 
-static int index_of(const char *words, const char *word)
-{
-    int index = 0;
-    size_t len = strlen(word);
-
-    for (const char *at = words; strncmp(at, word, len) || (at[len] && at[len] != '|'); index++)
-        at = strchr(at, '|') + 1;
-    return index;
-}
-
 static void plan_sandbox(struct run *r)
 {
-    const char *level = r->args.value[OPTION_SANDBOX], *filter = r->args.value[OPTION_SECCOMP];
-
     sandbox_plan_make(&r->plan, &r->args.config, r->args.config_file);
-    if (level)
-        r->plan.level = (enum sandbox_level)index_of(SANDBOX_LEVEL_WORDS, level);
-    if (filter)
-        r->plan.filter = (enum sandbox_filter)index_of(SANDBOX_FILTER_WORDS, filter);
+    sandbox_plan_words(&r->plan, r->args.value[OPTION_SANDBOX], r->args.value[OPTION_SECCOMP]);
 }
 
 static void choose_face(struct run *r)

@@ -63,6 +63,10 @@ struct sandbox_plan {
 /* A plan with what every process needs: libraries' files, /proc of its own, no TCP port. */
 void sandbox_plan_init(struct sandbox_plan *plan);
 
+/* Takes words of SANDBOX_LEVEL_WORDS and SANDBOX_FILTER_WORDS; NULL or another word changes
+ * nothing. */
+void sandbox_plan_words(struct sandbox_plan *, const char *level, const char *filter);
+
 /* Paths and ports beyond the maximum are left out, so that they fail later instead of opening more.
  * sandbox_plan_beside() adds the directory that holds a file, so that it may be replaced. Empty
  * paths and "-" are ignored; sandbox_plan_host() notes what a host name needs. */

@@ -38,6 +38,28 @@ enum sandbox_filter sandbox_filter_default(void)
 #endif
 }
 
+/* Where a word stands in "a|b|c"; otherwise when it does not. */
+static unsigned index_of(const char *words, const char *word, unsigned otherwise)
+{
+    size_t len = word ? strlen(word) : 0;
+
+    for (unsigned index = 0; len; index++) {
+        size_t here = strcspn(words, "|");
+        if (here == len && strncmp(words, word, len) == 0)
+            return index;
+        if (!words[here])
+            break;
+        words += here + 1;
+    }
+    return otherwise;
+}
+
+void sandbox_plan_words(struct sandbox_plan *plan, const char *level, const char *filter)
+{
+    plan->level = (enum sandbox_level)index_of(SANDBOX_LEVEL_WORDS, level, plan->level);
+    plan->filter = (enum sandbox_filter)index_of(SANDBOX_FILTER_WORDS, filter, plan->filter);
+}
+
 static bool same_path(const struct sandbox_path *p, const char *path, enum sandbox_access access)
 {
     return p->access == access && strcmp(p->path, path) == 0;

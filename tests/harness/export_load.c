@@ -9,6 +9,7 @@
  * Ends when all records are delivered, or by SIGTERM like a sensor: with what is left in the spool.
  * Events go to stderr. Exit code 0; 1 when a ledger did not close; 2 when it could not begin.
  */
+#include <assert.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@
 #include <time.h>
 
 #include "config/config.h"
+#include "core/sandbox.h"
 #include "export/exporter.h"
 #include "format/format.h"
 #include "weir/config.h"
@@ -160,6 +162,17 @@ static uint64_t run(struct exporter *e, uint64_t records, uint64_t rate, bool *c
     return id;
 }
 
+/* As a sensor does, so that what sessions need is in its sandbox. */
+static int confine(const char *file, const struct config *config, char error[EXPORTER_ERROR_MAX])
+{
+    static struct sandbox_plan plan;
+
+    static_assert(EXPORTER_ERROR_MAX >= SANDBOX_LINE_MAX, "room for the sandbox's line");
+    sandbox_plan_make(&plan, config, file);
+    plan.level = SANDBOX_PARTIAL;
+    return sandbox_enter(&plan, error);
+}
+
 int main(int argc, char **argv)
 {
     static struct config config;
@@ -177,6 +190,10 @@ int main(int argc, char **argv)
         return 2;
     }
     if (exporter_create(&options, &e, error)) {
+        fprintf(stderr, "%s\n", error);
+        return 2;
+    }
+    if (confine(argv[1], &config, error)) {
         fprintf(stderr, "%s\n", error);
         return 2;
     }

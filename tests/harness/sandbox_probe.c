@@ -176,28 +176,12 @@ static void finish(struct probe *p)
     pthread_join(p->thread, NULL);
 }
 
-static unsigned word_index(const char *words, const char *word)
-{
-    unsigned index = 0;
-    size_t len;
-
-    for (;; words += len + 1, index++) {
-        len = strcspn(words, "|");
-        if (strlen(word) == len && strncmp(words, word, len) == 0)
-            return index;
-        if (!words[len]) {
-            fprintf(stderr, "sandbox_probe: %s\n", word);
-            exit(2);
-        }
-    }
-}
-
 static void take_option(struct sandbox_plan *plan, const char *name, const char *value)
 {
     if (strcmp(name, "--level") == 0)
-        plan->level = word_index(SANDBOX_LEVEL_WORDS, value);
+        sandbox_plan_words(plan, value, NULL);
     else if (strcmp(name, "--filter") == 0)
-        plan->filter = word_index(SANDBOX_FILTER_WORDS, value);
+        sandbox_plan_words(plan, NULL, value);
     else if (strcmp(name, "--user") == 0)
         snprintf(plan->user, sizeof(plan->user), "%s", value);
     else if (strcmp(name, "--read") == 0)

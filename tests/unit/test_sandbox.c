@@ -219,6 +219,26 @@ static void a_new_configuration_must_fit_the_sandbox(void **state)
     assert_true(covers(f, ""));
 }
 
+static void words_of_the_command_line(void **state)
+{
+    struct fixture *f = *state;
+
+    sandbox_plan_init(&f->plan);
+    sandbox_plan_words(&f->plan, "partial", "log");
+    assert_int_equal(f->plan.level, SANDBOX_PARTIAL);
+    assert_int_equal(f->plan.filter, FILTER_LOG);
+    sandbox_plan_words(&f->plan, NULL, "");
+    sandbox_plan_words(&f->plan, "of", "kil");
+    assert_int_equal(f->plan.level, SANDBOX_PARTIAL);
+    assert_int_equal(f->plan.filter, FILTER_LOG);
+    sandbox_plan_words(&f->plan, "off", "kill");
+    assert_int_equal(f->plan.level, SANDBOX_OFF);
+    assert_int_equal(f->plan.filter, FILTER_KILL);
+    sandbox_plan_words(&f->plan, "on", "off");
+    assert_int_equal(f->plan.level, SANDBOX_ON);
+    assert_int_equal(f->plan.filter, FILTER_OFF);
+}
+
 static void off_changes_nothing_and_says_so(void **state)
 {
     struct fixture *f = *state;
@@ -258,6 +278,7 @@ int main(void)
         TEST(sentinel_may_name_any_port),
         TEST(too_much_is_left_out),
         TEST(a_new_configuration_must_fit_the_sandbox),
+        TEST(words_of_the_command_line),
         TEST(off_changes_nothing_and_says_so),
         TEST(an_unknown_user_is_refused_before_anything_is_given_up),
     };
