@@ -9,6 +9,8 @@
 #include "capture/filter.h"
 #include "cli/cli.h"
 #include "cli/options.h"
+#include "cli/send.h"
+#include "config/config.h"
 #include "core/order.h"
 #include "core/pipeline.h"
 #include "format/format.h"
@@ -18,10 +20,14 @@
 #define ORDER_IN_MEMORY (256u << 10)
 #define PROGRESS_NS 200000000
 
-enum { OPTION_FORMAT, OPTION_FILTER, OPTION_NO_TIMEOUTS };
+enum { OPTION_FORMAT, OPTION_WRITE, OPTION_FILTER, OPTION_NO_TIMEOUTS };
 
 static const struct cli_option options[] = {
     {"format", 'f', "table|zeek|json|ecs|csv", "how records are written (default: table)"},
+    {"write", 'w', "URL",
+     "send records to a collector or into a file, tcp://host, tls://host, udp://host, x.ipfix "
+     "(more than one -w: to all); stdout then only with -f",
+     config_add_collector},
     {"filter", 'F', "BPF", "only packets that match, as pcap-filter(7) says"},
     {"no-timeouts", 0, NULL, "only TCP's end, a new SYN and the end of the capture end a flow"},
     {0},
@@ -37,12 +43,14 @@ static const struct cli_command command = {
     .examples = "  weir read capture.pcap\n"
                 "  weir read -f zeek capture.pcap | zeek-cut id.orig_h id.resp_h conn_state\n"
                 "  weir read -f json -F 'not port 22' monday.pcapng.gz tuesday.pcapng.gz\n"
+                "  weir read -w flows.ipfix -w tcp://collector.example capture.pcap\n"
                 "  tcpdump -w - | weir read --flow.active 5m -f ecs -\n",
 };
 
 struct reader {
     const struct config *config;
-    const struct record_encoder *encoder;
+    const struct record_encoder *encoder; /* of stdout; NULL = nothing goes there */
+    struct cli_send *send;                /* NULL = no collectors */
     struct capture_filter *filter;
     struct pipeline *pipeline;
     struct record_order *order;
@@ -59,12 +67,16 @@ static void fail(struct reader *r, const char *text)
     r->exit_code = CLI_FAILURE;
 }
 
-/* In order, to stdout. A failed write is told at the end. */
+/* In order. A failed write is told at the end. */
 static void write_record(void *context, const struct flow_record *record)
 {
     struct reader *r = context;
     char text[ENCODE_MAX];
 
+    if (r->send)
+        cli_send_record(r->send, record);
+    if (!r->encoder)
+        return;
     size_t len = r->output.error ? 0 : r->encoder->record(r->config, record, text);
     cli_output_add(&r->output, text, len, !flow_record_is_notice(record));
 }
@@ -86,7 +98,8 @@ static void write_edge(struct reader *r, size_t (*edge)(const struct config *, c
     char text[ENCODE_MAX];
     size_t len = edge ? edge(r->config, text) : 0;
 
-    cli_output_add(&r->output, text, len, 0);
+    if (len)
+        cli_output_add(&r->output, text, len, 0);
 }
 
 static void show_progress(struct reader *r, const char *path, const struct capture *source)
@@ -143,22 +156,31 @@ static void read_file(struct reader *r, const char *path, uint16_t port)
     capture_close(source);
 }
 
+/* A record counts as handed on when stdout took it; without stdout, when the collectors did, whose
+ * own accounts stand above the ledger. */
+static void write_all(struct reader *r, struct ledger *ledger)
+{
+    write_edge(r, r->encoder ? r->encoder->head : NULL);
+    int rc = record_order_flush(r->order);
+    if (rc)
+        fail(r, "temporary file: cannot be read back, records are missing");
+    write_edge(r, r->encoder ? r->encoder->tail : NULL);
+    rc = cli_output_finish(&r->output);
+    if (r->send && cli_send_finish(r->send))
+        rc = CLI_FAILURE;
+    if (rc)
+        r->exit_code = rc;
+    ledger->handed = r->encoder ? r->output.written : cli_send_count(r->send);
+    ledger->lost = r->output.lost;
+}
+
 static void finish(struct reader *r)
 {
     struct ledger ledger = {0};
 
     pipeline_drain(r->pipeline);
-    write_edge(r, r->encoder->head);
-    int rc = record_order_flush(r->order);
-    if (rc)
-        fail(r, "temporary file: cannot be read back, records are missing");
-    write_edge(r, r->encoder->tail);
-    int flushed = cli_output_finish(&r->output);
-    if (flushed)
-        r->exit_code = flushed;
+    write_all(r, &ledger);
     pipeline_ledger(r->pipeline, &ledger);
-    ledger.handed = r->output.written;
-    ledger.lost = r->output.lost;
     ledger_print(&ledger, stderr);
     if (!ledger_closed(&ledger))
         r->exit_code = CLI_FAILURE;
@@ -167,7 +189,7 @@ static void finish(struct reader *r)
 static int start(struct reader *r)
 {
     struct pipeline_options pipeline = {.config = r->config,
-                                        .notices = r->encoder->per_connection,
+                                        .notices = r->encoder && r->encoder->per_connection,
                                         .record = order_record,
                                         .context = r};
     int rc = record_order_create(ORDER_IN_MEMORY, write_record, r, &r->order);
@@ -177,6 +199,23 @@ static int start(struct reader *r)
     if (rc)
         fprintf(stderr, "weir: flow.max_flows: memory for the flow table: %s\n", strerror(-rc));
     return rc ? CLI_FAILURE : CLI_OK;
+}
+
+/* A configuration that `weir run` uses names its collectors; here only -w counts. */
+static int open_collectors(struct reader *r, struct cli_args *args)
+{
+    struct export_config *exports = &args->config.exports;
+    uint32_t given = 0;
+
+    for (int i = 0; i < args->override_count; i++)
+        given += args->override[i].set == config_add_collector;
+    memmove(exports->collector, exports->collector + exports->collector_count - given,
+            given * sizeof(*exports->collector));
+    exports->collector_count = given;
+    if (!given)
+        return CLI_OK;
+    r->send = cli_send_open(&args->config);
+    return r->send ? CLI_OK : CLI_USAGE;
 }
 
 int cli_read(int argc, char **argv)
@@ -192,18 +231,21 @@ int cli_read(int argc, char **argv)
     if (args.value[OPTION_NO_TIMEOUTS])
         args.config.flow.timeouts = false;
     const char *format = args.value[OPTION_FORMAT];
-    r.encoder = format ? format_find(format) : &format_table;
+    r.encoder = format ? format_find(format) : args.value[OPTION_WRITE] ? NULL : &format_table;
     const char *filter = args.value[OPTION_FILTER];
     if (filter && capture_filter_create(filter, &r.filter, error)) {
         fprintf(stderr, "weir read: %s\n", error);
         return CLI_USAGE;
     }
-    r.exit_code = start(&r);
+    r.exit_code = open_collectors(&r, &args);
+    if (r.exit_code == CLI_OK)
+        r.exit_code = start(&r);
     if (r.exit_code == CLI_OK) {
         for (int i = 0; i < args.operand_count; i++)
             read_file(&r, args.operands[i], (uint16_t)i);
         finish(&r);
     }
+    cli_send_close(r.send);
     pipeline_destroy(r.pipeline);
     record_order_destroy(r.order);
     capture_filter_destroy(r.filter);
