@@ -102,6 +102,9 @@ static const struct machine_port vdev = {
     .numa_node = -1,
 };
 
+static const struct machine_port null = {
+    .source = "dpdk:net_null0", .kind = PORT_VDEV, .numa_node = -1};
+
 /* 2 sockets of 8 cores with 2 threads each: cores 0-7 and 16-23 on node 0. 4-7, 12-15 isolated. */
 static void good_machine(struct machine *m, const struct machine_port *port)
 {
@@ -214,6 +217,13 @@ static const struct judgement judgements[] = {
      {NULL},
      {"error: rights: without NET_RAW NET_ADMIN BPF the ports cannot be opened; "
       "start as root, or setcap cap_net_raw,cap_net_admin,cap_bpf+ep weir"}},
+    {"no rights for net_af_xdp",
+     &vdev,
+     no_rights,
+     {NULL},
+     {"error: rights: without NET_RAW NET_ADMIN BPF IPC_LOCK SYS_ADMIN the ports cannot be opened; "
+      "start as root, or setcap "
+      "cap_net_raw,cap_net_admin,cap_bpf,cap_ipc_lock,cap_sys_admin+ep weir"}},
     {"memory cannot be locked",
      &veth,
      no_lock,
@@ -582,6 +592,58 @@ static void machines_are_judged(void **state)
     free(m);
 }
 
+static void what_is_sound_is_said(void **state)
+{
+    (void)state;
+    static const struct {
+        const struct machine_port *port;
+        const char *lines;
+    } cases[] = {
+        {&eth, "rights: NET_RAW|sensor.user: weir|sandbox: Landlock 4, filter of system calls|"
+               "clock: the processor's counter; the kernel uses tsc|cores: 32 for 2 workers|"
+               "eth0: interface eth0 is up|"},
+        {&veth, "rights: NET_RAW NET_ADMIN BPF|sensor.user: weir|"
+                "sandbox: Landlock 4, filter of system calls|"
+                "clock: the processor's counter; the kernel uses tsc|cores: 32 for 2 workers|"
+                "xdp:mon0: driver veth: native XDP, copied|xdp:mon0: 4 queues|"
+                "xdp:mon0: both directions of a connection get to one queue|"},
+        {&nic100g, "rights: NET_RAW NET_ADMIN BPF|sensor.user: weir|"
+                   "sandbox: Landlock 4, filter of system calls|"
+                   "clock: the processor's counter; the kernel uses tsc|cores: 32 for 2 workers|"
+                   "xdp:ens1: driver mlx5_core: native XDP, zero-copy|xdp:ens1: 8 queues|"
+                   "xdp:ens1: both directions of a connection get to one queue|"
+                   "xdp:ens1: NUMA node 1, as its workers|"},
+        {&null, "sensor.user: weir|sandbox: Landlock 4, filter of system calls|"
+                "huge pages: 4096 MiB free|"
+                "clock: the processor's counter; the kernel uses tsc|cores: 32 for 2 workers|"
+                "dpdk:net_null0: a virtual device of DPDK|"},
+    };
+    struct machine *m = malloc(sizeof(*m));
+    struct findings *f = calloc(1, sizeof(*f));
+    struct config *config = malloc(sizeof(*config));
+    struct config_error error;
+
+    f->machine = m;
+    f->config = config;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char lines[4096] = "";
+        config_defaults(config);
+        assert_int_equal(config_add_port(config, cases[i].port->source, &error), 0);
+        set(config, "sensor.user weir");
+        set(config, "capture.workers 2");
+        good_machine(m, cases[i].port);
+        findings_make(f);
+        for (uint32_t n = 0; n < f->count; n++) {
+            strcat(lines, f->finding[n].text);
+            strcat(lines, "|");
+        }
+        assert_string_equal(lines, cases[i].lines);
+    }
+    free(config);
+    free(f);
+    free(m);
+}
+
 static void the_default_route_may_be_taken_when_told_so(void **state)
 {
     (void)state;
@@ -618,6 +680,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(machines_are_judged),
+        cmocka_unit_test(what_is_sound_is_said),
         cmocka_unit_test(the_default_route_may_be_taken_when_told_so),
         cmocka_unit_test(more_findings_than_there_is_room_are_counted),
     };
