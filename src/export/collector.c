@@ -285,9 +285,15 @@ static void report_drops(struct collector *c, uint64_t now_ns)
                   export_drop_help[c->last_drop]);
 }
 
+/* No attempt would be made before the deadline. */
+static bool is_hopeless(const struct collector *c)
+{
+    return c->stopping && c->session->state == SESSION_CLOSED && c->retry_ns >= c->stop_ns;
+}
+
 static void stop_when_due(struct collector *c, uint64_t now_ns)
 {
-    if (c->stopped || now_ns < c->stop_ns)
+    if (c->stopped || (now_ns < c->stop_ns && !is_hopeless(c)))
         return;
     collector_put_away(c, now_ns);
     c->session->ops->close(c->session);

@@ -16,7 +16,7 @@
 
 #define SEGMENT_OCTETS_MAX (16u << 20)
 #define SEGMENT_OCTETS_MIN (64u << 10)
-#define SEGMENTS_IN_BOUND 8
+#define SEGMENTS_IN_BOUND 64
 #define SEGMENT_DIGITS 16
 #define TICKET_OFFSET_BITS 28
 
@@ -392,6 +392,25 @@ static int end_segment(struct spool *s)
     return rc;
 }
 
+static int write_frame(struct spool *s, struct segment_frame *frame, const uint8_t *octets)
+{
+    int rc = s->writes ? 0 : begin_segment(s);
+
+    return rc ? rc : segment_append(&s->tail->file, frame, octets, s->buffer);
+}
+
+/* What was read from the oldest segment is in memory until it is delivered: on a full disk its
+ * place is worth more than a second copy. */
+static bool give_up_read(struct spool *s)
+{
+    struct segment *g = s->head;
+
+    if (!g || g->read_at < g->file.size || g->file.size == sizeof(struct segment_header))
+        return false;
+    delete_segment(s, g);
+    return true;
+}
+
 int spool_append(struct spool *s, const struct message_info *info, const uint8_t *octets,
                  struct export_count *evicted)
 {
@@ -408,9 +427,10 @@ int spool_append(struct spool *s, const struct message_info *info, const uint8_t
         evict(s, evicted);
         header = s->writes ? 0 : sizeof(struct segment_header);
     }
-    int rc = s->writes ? 0 : begin_segment(s);
-    if (!rc)
-        rc = segment_append(&s->tail->file, &frame, octets, s->buffer);
+    int rc;
+    do
+        rc = write_frame(s, &frame, octets);
+    while (rc == -ENOSPC && give_up_read(s));
     if (rc)
         return rc;
     s->octets += need;

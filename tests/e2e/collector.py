@@ -202,6 +202,14 @@ class Collector:
 
 class Load:
     """tests/harness/export_load at work."""
+    made = []
+
+    @classmethod
+    def kill_all(cls):
+        for load in cls.made:
+            if load.process.poll() is None:
+                load.kill()
+        cls.made.clear()
 
     def __init__(self, directory, config, records, rate, prefix=(), name='load'):
         build = os.environ.get('WEIR_BUILD') or str(pathlib.Path(__file__).resolve().parents[2] / 'build')
@@ -212,7 +220,8 @@ class Load:
             [*prefix, build + '/tests/harness/export_load', str(path), str(records), str(rate)],
             stdout=subprocess.PIPE, stderr=self.log, text=True)
         self.lines = []
-        self.thread = threading.Thread(target=self._read)
+        self.thread = threading.Thread(target=self._read, daemon=True)
+        Load.made.append(self)
         self.thread.start()
 
     def _read(self):

@@ -29,16 +29,8 @@ def collector(tmp_path):
 
 @pytest.fixture
 def load(tmp_path):
-    made = []
-
-    def make(settings, records, rate, **words):
-        made.append(Load(tmp_path, settings, records, rate, **words))
-        return made[-1]
-
-    yield make
-    for one in made:
-        if one.process.poll() is None:
-            one.kill()
+    yield lambda settings, records, rate: Load(tmp_path, settings, records, rate)
+    Load.kill_all()
 
 
 def tcp(port, **more):
