@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
+#include <sys/auxv.h>
 #include <unistd.h>
 
 #include "capture/eal.h"
@@ -112,6 +112,7 @@ static int interface_find(struct dpdk_port *port, char error[CAPTURE_ERROR_MAX])
         status = interface_read(&port->interface, &port->first);
     if (status == -ENODEV)
         return explain(port, status, "no such interface", name, error);
+    port->is_kept = port->first.xdp_program != 0;
     return status == 0 ? 0 : explain(port, status, name, strerror(-status), error);
 }
 
@@ -472,7 +473,7 @@ static int dpdk_start(struct port *base)
 {
     struct dpdk_port *port = dpdk_of(base);
 
-    port->confined = is_confined();
+    port->is_kept = port->is_kept || is_confined();
     if (port->interface.socket >= 0)
         interface_read(&port->interface, &port->first);
     if (port->pair_device[0] && rte_eth_dev_get_port_by_name(port->pair_device, &port->pair) != 0)
@@ -513,11 +514,15 @@ static void device_close(struct dpdk_port *port)
     rte_eth_dev_close(port->id);
 }
 
-/* Without rights drivers cannot undo what they set up, and try with calls that a filter answers
- * with the end of the process. The kernel cleans up after it, all but net_af_xdp's program. */
+/*
+ * Without rights drivers cannot undo what they set up, and try with calls that a filter answers
+ * with the end of the process. And net_af_xdp takes the program off its interface although another
+ * process may have brought it, whose queues would then be deaf. The kernel cleans up after a
+ * process, all but that program.
+ */
 static void device_release(struct dpdk_port *port)
 {
-    if (port->confined)
+    if (port->is_kept)
         return;
     device_close(port);
     for (unsigned i = 0; i < CONFIG_WORKERS_MAX; i++)
@@ -571,7 +576,10 @@ static int port_prepare(struct dpdk_port *port, const struct port_options *optio
     if (options->inline_mode)
         eal_device_name(options->all_sources[options->index ^ 1], port->pair_device,
                         sizeof(port->pair_device));
-    return getrandom(&port->seed, sizeof(port->seed), 0) == sizeof(port->seed) ? 0 : -EIO;
+    /* The kernel's random octets for this process: the same for all ports, so that both directions
+     * of a tap meet. */
+    memcpy(&port->seed, (const void *)getauxval(AT_RANDOM), sizeof(port->seed));
+    return 0;
 }
 
 static int port_build(struct dpdk_port *port, const struct port_options *options,

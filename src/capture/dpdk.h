@@ -68,7 +68,7 @@ struct dpdk_port {
     uint16_t sibling_count;
     char sibling[CONFIG_PORTS_MAX][DPDK_NAME_MAX];
     bool is_sibling; /* of one before */
-    bool confined;   /* the rights to undo what was set up are gone */
+    bool is_kept;    /* not to be closed: see device_release() */
     bool filtering;
     struct bpf_program program;
     struct interface interface; /* behind a virtual device; socket -1 = none */

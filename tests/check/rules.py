@@ -23,7 +23,7 @@ stdatomic.h stdbool.h stddef.h stdint.h stdio.h stdlib.h stdnoreturn.h string.h 
 arpa/inet.h dirent.h dlfcn.h endian.h byteswap.h execinfo.h fcntl.h fnmatch.h getopt.h glob.h grp.h ifaddrs.h libgen.h
 malloc.h net/if.h net/if_arp.h net/ethernet.h netdb.h netinet/in.h netinet/tcp.h netinet/udp.h netpacket/packet.h
 poll.h pthread.h pwd.h sched.h semaphore.h spawn.h stdio_ext.h sys/epoll.h sys/eventfd.h sys/file.h sys/inotify.h
-sys/ioctl.h sys/mman.h sys/param.h sys/prctl.h sys/random.h sys/resource.h sys/select.h sys/sendfile.h sys/signalfd.h
+sys/auxv.h sys/ioctl.h sys/mman.h sys/param.h sys/prctl.h sys/random.h sys/resource.h sys/select.h sys/sendfile.h sys/signalfd.h
 sys/socket.h sys/stat.h sys/statvfs.h sys/syscall.h sys/sysinfo.h sys/time.h sys/timerfd.h sys/types.h sys/uio.h
 sys/un.h sys/utsname.h sys/vfs.h sys/wait.h sysexits.h syslog.h termios.h ucontext.h unistd.h
 cpuid.h immintrin.h emmintrin.h smmintrin.h nmmintrin.h wmmintrin.h x86intrin.h arm_acle.h arm_neon.h
