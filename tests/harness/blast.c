@@ -35,7 +35,9 @@
 #include "blast.h"
 #include "tests/harness/blast.skel.h"
 
-#define RUNS_PER_CALL 1000000 /* also those that wait: setting up a call takes 1.5 ms */
+/* Also those that wait. Setting up a call and taking it down costs milliseconds in which nothing is
+ * sent, so there is one for all, and a signal ends it. */
+#define RUNS_PER_CALL (1 << 30)
 #define BATCH 64
 #define FRAME_MIN 64u
 #define FRAME_MAX 1514u
@@ -61,6 +63,7 @@ struct sender {
     pthread_t thread;
     uint32_t processor;
     int status;
+    _Atomic bool ended;
 };
 
 static double seconds_now(void)
@@ -165,6 +168,7 @@ static void *sender_run(void *user)
     }
     if (s->status != 0)
         kill(getpid(), SIGTERM);
+    s->ended = true;
     return NULL;
 }
 
@@ -187,6 +191,24 @@ static void wait_for_end(struct blast_run *run, const sigset_t *signals)
         __atomic_store_n(&run->states[i].limit, 0, __ATOMIC_RELAXED);
 }
 
+static void wake(int number)
+{
+    (void)number; /* that it came is all: the call of the kernel ends by it */
+}
+
+/* Repeated, since a signal that comes before the call does not end it. */
+static int sender_end(struct sender *s)
+{
+    const struct timespec moment = {.tv_nsec = 2000000};
+
+    while (!s->ended) {
+        pthread_kill(s->thread, SIGUSR1);
+        nanosleep(&moment, NULL);
+    }
+    pthread_join(s->thread, NULL);
+    return s->status;
+}
+
 static int send_all(struct blast_run *run)
 {
     const struct options *o = run->options;
@@ -194,6 +216,7 @@ static int send_all(struct blast_run *run)
     sigset_t signals;
     int status = 0;
 
+    signal(SIGUSR1, wake);
     sigemptyset(&signals);
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGTERM);
@@ -205,8 +228,8 @@ static int send_all(struct blast_run *run)
     }
     wait_for_end(run, &signals);
     for (uint32_t i = 0; i < o->threads; i++) {
-        pthread_join(senders[i].thread, NULL);
-        status = status ? status : senders[i].status;
+        int one = sender_end(&senders[i]);
+        status = status ? status : one;
     }
     return status;
 }
