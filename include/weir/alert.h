@@ -31,6 +31,11 @@ enum alert_severity {
 /* What a rule looks at. */
 enum alert_scope { SCOPE_FLOW, SCOPE_PAIR, SCOPE_HOST, SCOPE_GROUP, SCOPE_COUNT };
 
+static const char *const alert_state_names[ALERT_STATE_COUNT] = {"raised", "escalated", "cleared"};
+static const char *const alert_severity_names[SEVERITY_COUNT] = {"info", "low", "medium", "high",
+                                                                 "critical"};
+static const char *const alert_scope_names[SCOPE_COUNT] = {"flow", "pair", "host", "group"};
+
 /* One number that speaks for the alert. */
 struct alert_evidence {
     const char *name; /* a measure's name, lives as long as the program */
@@ -38,7 +43,7 @@ struct alert_evidence {
 };
 
 struct alert {
-    uint64_t id;    /* of rule, subject and window: equal on every sensor that sees the same */
+    uint64_t id;    /* of rule and subject: equal on every sensor that sees the same */
     uint64_t ts_ns; /* when the threshold was crossed */
     char rule[ALERT_NAME_MAX];
     char technique[ALERT_TECHNIQUE_MAX]; /* MITRE ATT&CK id; empty = none */

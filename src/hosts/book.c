@@ -147,10 +147,12 @@ static uint32_t host_new(struct book *b, uint32_t slot, const struct host_key *k
 {
     uint32_t at = b->free_count ? b->free_host[--b->free_count] : b->high_water++;
     struct book_host *h = &b->host[at];
-    uint64_t changed_turn = h->changed_turn; /* it may be in the list already */
+    uint64_t changed_turn = h->changed_turn; /* it may be in lists already */
+    uint8_t unsaid = h->unsaid;
 
     memset(h, 0, sizeof(*h));
     h->changed_turn = changed_turn;
+    h->unsaid = unsaid;
     h->key = *key;
     h->inside = inside;
     h->used = 1;

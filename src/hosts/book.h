@@ -38,6 +38,7 @@ struct book_host {
     uint32_t heap_at; /* outside */
     uint8_t inside;
     uint8_t used;
+    uint8_t unsaid; /* bits for the caller: what has not been told of this entry */
 };
 
 struct book_slot {

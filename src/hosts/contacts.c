@@ -7,6 +7,7 @@
 #include "hosts/book.h"
 #include "hosts/distinct.h"
 #include "hosts/tally.h"
+#include "weir/host_class.h"
 #include "weir/wire.h"
 
 #define WAYS 8u

@@ -2,7 +2,6 @@
 
 #include "base/ip.h"
 #include "weir/flow.h"
-#include "weir/wire.h"
 
 enum { NONE, ALL, MIXED };
 
@@ -45,41 +44,4 @@ uint8_t inside_of(const struct inside *in, const struct flow_delta *d)
 {
     return (uint8_t)((inside_has(in, d->ip_version, d->address[0]) ? INSIDE_INITIATOR : 0) |
                      (inside_has(in, d->ip_version, d->address[1]) ? INSIDE_RESPONDER : 0));
-}
-
-bool port_is_admin(uint16_t port)
-{
-    switch (port) {
-    case 22:   /* SSH */
-    case 23:   /* Telnet */
-    case 135:  /* DCE/RPC */
-    case 139:  /* NetBIOS session */
-    case 445:  /* SMB */
-    case 3389: /* RDP */
-    case 5900: /* VNC */
-    case 5985: /* WinRM */
-    case 5986: /* WinRM over TLS */
-        return true;
-    default:
-        return false;
-    }
-}
-
-static enum host_class class_of_port(uint8_t proto, uint16_t port)
-{
-    if (port == 53)
-        return CLASS_DNS;
-    if (port == 443 || port == 853 || port == 8443)
-        return CLASS_TLS;
-    return port_is_admin(port) && (proto == PROTO_TCP || port == 3389) ? CLASS_ADMIN : CLASS_OTHER;
-}
-
-enum host_class host_class_of(uint8_t proto, const uint16_t port[2])
-{
-    if (proto == PROTO_ICMP || proto == PROTO_ICMP6)
-        return CLASS_ICMP;
-    if (proto != PROTO_TCP && proto != PROTO_UDP)
-        return CLASS_OTHER;
-    enum host_class class = class_of_port(proto, port[1]);
-    return class != CLASS_OTHER ? class : class_of_port(proto, port[0]);
 }

@@ -1,5 +1,5 @@
 /*
- * Which addresses are inside, and what a flow's ports are used for.
+ * Which addresses are inside.
  *
  * Design note. IPv4: one octet for each /16 says none, all or "look at the prefixes"; the octets of
  * the networks in use stay in the cache. IPv6 and mixed /16s walk the prefixes.
@@ -24,9 +24,3 @@ bool inside_has(const struct inside *, uint8_t ip_version, const uint8_t *addres
 
 /* enum host_inside bits of a flow. */
 uint8_t inside_of(const struct inside *, const struct flow_delta *);
-
-/* By the responder's port, or the initiator's where only that one says something. */
-enum host_class host_class_of(uint8_t proto, const uint16_t port[2]);
-
-/* SSH, Telnet, SMB, RDP, WinRM, VNC, ... */
-bool port_is_admin(uint16_t port);

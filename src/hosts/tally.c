@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "weir/host_class.h"
 
 #define CHUNK 32u /* deltas of one pass: their 64 hosts stay in the nearest cache */
 

@@ -1,0 +1,49 @@
+/*
+ * The inside of the analyst, for the files that make it up.
+ */
+#pragma once
+
+#include "core/analyst.h"
+#include "hosts/book.h"
+#include "hosts/contacts.h"
+#include "hosts/open.h"
+#include "hunt/raised.h"
+
+#define ANALYST_PENDING 256 /* alerts that wait for the fleet's verdict */
+#define ANALYST_GROUP 4096  /* hosts of a group that are looked at */
+
+struct analyst_pending {
+    struct alert alert; /* id 0 = free */
+    uint64_t until_ns;  /* told then, whatever the verdict */
+};
+
+struct analyst {
+    struct analyst_options options;
+    const struct hunt_generation *generation;
+    struct book *book;
+    struct contacts *contacts;
+    struct open_flows *open;
+    struct raised *raised;
+    uint64_t started_ns; /* clock of the first step with a table; 0 = none yet */
+    uint64_t clock_ns;
+    uint64_t judged_ns; /* when ages and ends of alerts were looked at last */
+    uint64_t pushed_ns;
+    uint32_t *unsaid; /* hosts that changed since the last push */
+    uint32_t *unsaid_hour;
+    uint32_t unsaid_count, unsaid_hour_count;
+    struct analyst_stats stats;
+    struct analyst_pending pending[ANALYST_PENDING];
+    double group[ANALYST_GROUP];
+};
+
+/* Judging: analyst_judge.c. */
+void analyst_judge_event(struct analyst *, const struct host_event *);
+void analyst_judge_host(struct analyst *, const struct book_host *);
+void analyst_judge_row(struct analyst *, const struct host_row *); /* of the whole fleet */
+void analyst_judge_time(struct analyst *); /* ages of what is open, ends of what stands */
+
+/* Telling: analyst_tell.c. */
+void analyst_tell(struct analyst *, struct alert *);
+void analyst_verdicts(struct analyst *);
+void analyst_note_changed(struct analyst *);
+void analyst_push(struct analyst *, uint64_t clock_ns); /* what is due before clock_ns */

@@ -1,0 +1,84 @@
+/*
+ * The door of the hunts: rules, and what they say about a subject. Pure: no clock, no I/O.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdio.h>
+
+#include "weir/contact.h"
+#include "weir/flow.h"
+#include "weir/host.h"
+#include "weir/hunt.h"
+
+extern const struct hunt_measure_info hunt_measures[MEASURE_COUNT];
+extern const char *const hunt_direction_names[DIRECTION_COUNT];
+extern const char *const hunt_window_names[WINDOW_COUNT];
+
+/* The rules in force when nothing else is said. */
+void hunt_builtin(struct hunt_rules *);
+
+/* The rules as a rules file, which gives the same rules when read again. */
+void hunt_rules_print(const struct hunt_rules *, FILE *);
+
+/* enum hunt_subject_kind of what the rule looks at. */
+unsigned hunt_rule_subject(const struct hunt_rule *);
+
+/* What a rule is asked about. Which pointers are set depends on the rule's scope. */
+struct hunt_subject {
+    struct host_key host, peer; /* service, host: no peer */
+    uint64_t now_ns;            /* for ages; 0: the flow's last packet */
+    uint64_t flow_id;
+    const struct flow_delta *flow;      /* scope flow */
+    const struct contact_view *contact; /* pair, host by port */
+    const struct host_row *host_row;    /* host, group: of the rule's window */
+    uint16_t port;
+    uint8_t proto;
+    uint8_t inside; /* enum host_inside */
+};
+
+/* Of the host's own group: hosts of one subnet with the same measure and window. */
+struct hunt_group {
+    double median, mad;
+    uint32_t hosts; /* without the host itself */
+};
+
+#define HUNT_GROUP_LEAST 5 /* hosts that a median needs to be compared with */
+
+/* -1: the rule does not hold; else the level it has reached. The group's deviation is not looked
+ * at. */
+int hunt_evaluate(const struct hunt_rule *, const struct hunt_subject *);
+
+/* The first measure stands out among the group, or the group is too small to tell. */
+bool hunt_stands_out(const struct hunt_rule *, double value, const struct hunt_group *);
+
+/* The measure called name, or -1; a word that templates may hold in braces. */
+int hunt_measure_find(const char *name, size_t len);
+bool hunt_word_is_known(const char *name, size_t len);
+
+/* Value of a measure; 0 where the subject does not have it. */
+double hunt_value(enum hunt_measure, enum host_window, const struct hunt_subject *);
+
+/* Everything of the alert but its state, time, community id and the sensor. group: NULL = none. */
+void hunt_alert(const struct hunt_rule *, const struct hunt_subject *, int level,
+                const struct hunt_group *, struct alert *);
+
+/* What alert.id will be. */
+uint64_t hunt_alert_id(const struct hunt_rule *, const struct hunt_subject *);
+
+/* Median and median absolute deviation; reorders values. */
+struct hunt_group hunt_group_of(double *values, uint32_t count);
+
+/* Compiled for one look per delta: what a flow must have before any flow rule can hold. */
+struct hunt_filter {
+    uint64_t octets[CLASS_COUNT]; /* of both sides, at least one of these two */
+    uint64_t age_ns[CLASS_COUNT];
+    uint64_t least_age_ns; /* of all rules with an age; UINT64_MAX = none has one */
+};
+
+void hunt_filter_compile(const struct hunt_rules *, struct hunt_filter *);
+
+/* mark[i] = 1 where a flow rule holds for delta i. */
+void hunt_mark_burst(const struct hunt_rules *, const struct hunt_filter *,
+                     const struct flow_delta *, uint32_t count, const uint8_t inside[],
+                     uint8_t mark[]);
