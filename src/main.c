@@ -15,6 +15,7 @@ struct command {
 static const struct command commands[] = {
     {"read", cli_read, "write the flow records of capture files"},
     {"run", cli_run, "turn the packets of interfaces into flow records, live"},
+    {"hunts", cli_hunts, "list the hunting rules in force, or test a rules file"},
     {"check", cli_check, "check and print the configuration, list its keys"},
     {"relay", cli_relay, "pass IPFIX over TCP or TLS on to a collector that reads UDP"},
     {"dump", cli_dump, "print IPFIX as JSON lines"},

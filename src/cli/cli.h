@@ -16,6 +16,7 @@ enum cli_exit {
 /* Each gets argv from its own name on, and returns an enum cli_exit. */
 int cli_check(int argc, char **argv);
 int cli_dump(int argc, char **argv);
+int cli_hunts(int argc, char **argv);
 int cli_read(int argc, char **argv);
 int cli_relay(int argc, char **argv);
 int cli_run(int argc, char **argv);

@@ -8,11 +8,13 @@
 #include "capture/file.h"
 #include "capture/filter.h"
 #include "cli/cli.h"
+#include "cli/hunting.h"
 #include "cli/options.h"
 #include "cli/send.h"
 #include "config/config.h"
 #include "core/order.h"
 #include "core/pipeline.h"
+#include "format/alert.h"
 #include "format/format.h"
 #include "weir/encode.h"
 #include "weir/flow.h"
@@ -20,7 +22,7 @@
 #define ORDER_IN_MEMORY (256u << 10)
 #define PROGRESS_NS 200000000
 
-enum { OPTION_FORMAT, OPTION_WRITE, OPTION_FILTER, OPTION_NO_TIMEOUTS };
+enum { OPTION_FORMAT, OPTION_WRITE, OPTION_FILTER, OPTION_NO_TIMEOUTS, OPTION_HUNTS };
 
 static const struct cli_option options[] = {
     {"format", 'f', "table|zeek|json|ecs|csv", "how records are written (default: table)"},
@@ -30,6 +32,7 @@ static const struct cli_option options[] = {
      config_add_collector},
     {"filter", 'F', "BPF", "only packets that match, as pcap-filter(7) says"},
     {"no-timeouts", 0, NULL, "only TCP's end, a new SYN and the end of the capture end a flow"},
+    {"hunts", 0, NULL, "alerts in place of flows: what hunts.rules, or the built-in hunts, find"},
     {0},
 };
 
@@ -44,6 +47,7 @@ static const struct cli_command command = {
                 "  weir read -f zeek capture.pcap | zeek-cut id.orig_h id.resp_h conn_state\n"
                 "  weir read -f json -F 'not port 22' monday.pcapng.gz tuesday.pcapng.gz\n"
                 "  weir read -w flows.ipfix -w tcp://collector.example capture.pcap\n"
+                "  weir read --hunts monday.pcapng.gz\n"
                 "  tcpdump -w - | weir read --flow.active 5m -f ecs -\n",
 };
 
@@ -54,6 +58,8 @@ struct reader {
     struct capture_filter *filter;
     struct pipeline *pipeline;
     struct record_order *order;
+    struct hunting *hunting; /* NULL = flows are written, not alerts */
+    uint64_t hunted;         /* records that are not written for that */
     struct cli_output output;
     int order_error;
     bool progress;
@@ -91,6 +97,23 @@ static void order_record(void *context, const struct flow_record *record)
         fprintf(stderr, "weir: temporary file: %s: records are ordered in parts only\n",
                 strerror(-rc));
     }
+}
+
+static void count_record(void *context, const struct flow_record *record)
+{
+    struct reader *r = context;
+
+    r->hunted += !flow_record_is_notice(record);
+}
+
+static void hunt_deltas(void *context, const struct flow_delta *d, uint32_t count)
+{
+    hunting_deltas(((struct reader *)context)->hunting, d, count);
+}
+
+static void hunt_turn(void *context, uint64_t clock_ns)
+{
+    hunting_turn(((struct reader *)context)->hunting, clock_ns);
 }
 
 static void write_edge(struct reader *r, size_t (*edge)(const struct config *, char *))
@@ -157,7 +180,7 @@ static void read_file(struct reader *r, const char *path, uint16_t port)
 }
 
 /* A record counts as handed on when stdout took it; without stdout, when the collectors did, whose
- * own accounts stand above the ledger. */
+ * own accounts stand above the ledger, or when hunts took their place. */
 static void write_all(struct reader *r, struct ledger *ledger)
 {
     write_edge(r, r->encoder ? r->encoder->head : NULL);
@@ -170,7 +193,7 @@ static void write_all(struct reader *r, struct ledger *ledger)
         rc = CLI_FAILURE;
     if (rc)
         r->exit_code = rc;
-    ledger->handed = r->encoder ? r->output.written : cli_send_count(r->send);
+    ledger->handed = r->encoder ? r->output.written : r->send ? cli_send_count(r->send) : r->hunted;
     ledger->lost = r->output.lost;
 }
 
@@ -178,11 +201,15 @@ static void finish(struct reader *r)
 {
     struct ledger ledger = {0};
 
+    if (r->hunting)
+        hunting_ends(r->hunting);
     pipeline_drain(r->pipeline);
     write_all(r, &ledger);
     pipeline_ledger(r->pipeline, &ledger);
     ledger_print(&ledger, stderr);
     if (!ledger_closed(&ledger))
+        r->exit_code = CLI_FAILURE;
+    if (r->hunting && !hunting_summary(r->hunting, ledger.counters.fate_packets[FATE_FLOW], stderr))
         r->exit_code = CLI_FAILURE;
 }
 
@@ -190,7 +217,10 @@ static int start(struct reader *r)
 {
     struct pipeline_options pipeline = {.config = r->config,
                                         .notices = r->encoder && r->encoder->per_connection,
-                                        .record = order_record,
+                                        .record =
+                                            r->hunting && !r->send ? count_record : order_record,
+                                        .deltas = r->hunting ? hunt_deltas : NULL,
+                                        .turn = r->hunting ? hunt_turn : NULL,
                                         .context = r};
     int rc = record_order_create(ORDER_IN_MEMORY, write_record, r, &r->order);
 
@@ -218,6 +248,29 @@ static int open_collectors(struct reader *r, struct cli_args *args)
     return r->send ? CLI_OK : CLI_USAGE;
 }
 
+/* Alerts have the faces table, json and ecs. */
+static int start_hunting(struct reader *r, const char *format)
+{
+    alert_encoder *encode = !format || strcmp(format, "table") == 0 ? alert_table
+                            : strcmp(format, "json") == 0           ? alert_json
+                            : strcmp(format, "ecs") == 0            ? alert_ecs
+                                                                    : NULL;
+
+    if (!encode) {
+        fprintf(stderr, "weir read: --hunts writes alerts as table, json or ecs, not %s\n", format);
+        return CLI_USAGE;
+    }
+    if (!r->config->hunts.enabled) {
+        fputs("weir read: hunts.enabled: --hunts finds nothing while it is false\n", stderr);
+        return CLI_USAGE;
+    }
+    r->encoder = NULL;
+    int rc = hunting_create(r->config, encode, &r->output, &r->hunting);
+    if (rc == CLI_OK && encode == alert_table)
+        cli_output_add(&r->output, alert_table_head, strlen(alert_table_head), 0);
+    return rc;
+}
+
 int cli_read(int argc, char **argv)
 {
     static struct cli_args args;
@@ -238,6 +291,8 @@ int cli_read(int argc, char **argv)
         return CLI_USAGE;
     }
     r.exit_code = open_collectors(&r, &args);
+    if (r.exit_code == CLI_OK && args.value[OPTION_HUNTS])
+        r.exit_code = start_hunting(&r, format);
     if (r.exit_code == CLI_OK)
         r.exit_code = start(&r);
     if (r.exit_code == CLI_OK) {
@@ -246,6 +301,7 @@ int cli_read(int argc, char **argv)
         finish(&r);
     }
     cli_send_close(r.send);
+    hunting_destroy(r.hunting);
     pipeline_destroy(r.pipeline);
     record_order_destroy(r.order);
     capture_filter_destroy(r.filter);

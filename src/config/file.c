@@ -6,6 +6,7 @@
 
 #include "config/config.h"
 #include "config/error.h"
+#include "config/rules.h"
 
 /* Reads to the end, or till bytes is full. Returns the octets read, or -errno. */
 static ssize_t read_all(int fd, char *bytes, size_t size)
@@ -36,7 +37,9 @@ static ssize_t read_file(const char *path, char *bytes)
     return len;
 }
 
-int config_load(const char *path, struct config *config, struct config_error *error)
+/* What read() is given: a file of at most CONFIG_FILE_MAX octets and one. */
+static int load(const char *path, struct config_error *error,
+                int (*read)(void *context, const char *bytes, size_t len), void *context)
 {
     char name[256];
     char *bytes = malloc(CONFIG_FILE_MAX + 1);
@@ -44,9 +47,44 @@ int config_load(const char *path, struct config *config, struct config_error *er
     int r = (int)len;
 
     if (len >= 0)
-        r = config_load_memory(path, bytes, (size_t)len, config, error);
+        r = read(context, bytes, (size_t)len);
     else
         config_fail(error, r, "%s: %s", config_quote(path, name, sizeof(name)), strerror(-r));
     free(bytes);
     return r;
+}
+
+struct load_target {
+    const char *path;
+    struct config *config;
+    struct hunt_rules *rules;
+    struct config_error *error;
+};
+
+static int read_config(void *context, const char *bytes, size_t len)
+{
+    struct load_target *t = context;
+
+    return config_load_memory(t->path, bytes, len, t->config, t->error);
+}
+
+static int read_rules(void *context, const char *bytes, size_t len)
+{
+    struct load_target *t = context;
+
+    return config_load_rules_memory(t->path, bytes, len, t->rules, t->error);
+}
+
+int config_load(const char *path, struct config *config, struct config_error *error)
+{
+    struct load_target t = {.path = path, .config = config, .error = error};
+
+    return load(path, error, read_config, &t);
+}
+
+int config_load_rules(const char *path, struct hunt_rules *rules, struct config_error *error)
+{
+    struct load_target t = {.path = path, .rules = rules, .error = error};
+
+    return load(path, error, read_rules, &t);
 }

@@ -12,6 +12,7 @@
 #define OPEN_MAX (64u << 10)
 #define RAISED_MAX (16u << 10)
 #define AGE_STEP 4096u /* hosts looked at in a step, to give old entries back */
+#define LEARN_STEP_NS UINT64_C(60000000000)
 #define JUDGE_NS UINT64_C(500000000)
 
 static uint32_t hosts_max(const struct config *c)
@@ -81,13 +82,21 @@ static void take_event(struct analyst *a, const struct host_event *e)
         analyst_judge_event(a, e);
 }
 
+/* Silence teaches nothing: only a minute of it counts. */
+static void learn(struct analyst *a, uint64_t at_ns)
+{
+    uint64_t since = a->clock_ns && at_ns > a->clock_ns ? at_ns - a->clock_ns : 0;
+
+    a->learned_ns += since < LEARN_STEP_NS ? since : LEARN_STEP_NS;
+}
+
 /* A table belongs to the time of its packets, which may lie a turn behind the clock. */
 static void take_table(struct analyst *a, const struct tally_table *t, uint64_t clock_ns)
 {
     uint64_t at = t->last_ns && t->last_ns < clock_ns ? t->last_ns : clock_ns;
 
+    learn(a, at);
     a->clock_ns = at > a->clock_ns ? at : a->clock_ns;
-    a->started_ns = a->started_ns ? a->started_ns : a->clock_ns;
     analyst_push(a, a->clock_ns);
     book_merge(a->book, t, a->clock_ns);
     for (uint32_t i = 0; i < t->events; i++)
@@ -154,15 +163,4 @@ void analyst_stats(const struct analyst *a, struct analyst_stats *s)
     s->open_refused = open_flows_refused(a->open);
     s->alerts_forgotten = raised_forgotten(a->raised);
     s->alerts_standing = raised_count(a->raised);
-}
-
-size_t analyst_rows(const struct analyst *a, enum host_window w, uint64_t clock_ns,
-                    struct host_row *out, size_t max)
-{
-    size_t count = 0;
-
-    for (uint32_t i = 0; i < a->book->high_water && count < max; i++)
-        if (a->book->host[i].used && book_row(a->book, &a->book->host[i], w, clock_ns, &out[count]))
-            count++;
-    return count;
 }

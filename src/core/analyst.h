@@ -33,6 +33,9 @@ void analyst_destroy(struct analyst *);
 bool analyst_step(struct analyst *, struct hunter *const hunters[], unsigned count,
                   uint64_t clock_ns);
 
+/* Pushes everything that has not been pushed: at the end. */
+void analyst_flush(struct analyst *);
+
 /* Other rules from here on; what stands is kept. */
 void analyst_adopt(struct analyst *, const struct config *, const struct hunt_generation *);
 
@@ -51,7 +54,3 @@ struct analyst_stats {
 };
 
 void analyst_stats(const struct analyst *, struct analyst_stats *);
-
-/* For views and tests: every host's row of a window that is current at clock_ns. */
-size_t analyst_rows(const struct analyst *, enum host_window, uint64_t clock_ns, struct host_row *,
-                    size_t max);

@@ -154,3 +154,13 @@ void analyst_push(struct analyst *a, uint64_t clock_ns)
         push_rows(a, WINDOW_HOUR, a->unsaid_hour, &a->unsaid_hour_count, at);
     a->pushed_ns = clock_ns;
 }
+
+void analyst_flush(struct analyst *a)
+{
+    if (!a->options.store)
+        return;
+    push_connections(a);
+    push_rows(a, WINDOW_MINUTE, a->unsaid, &a->unsaid_count, a->clock_ns);
+    push_rows(a, WINDOW_HOUR, a->unsaid_hour, &a->unsaid_hour_count, a->clock_ns);
+    a->pushed_ns = a->clock_ns;
+}

@@ -48,6 +48,7 @@ int pipeline_create(const struct pipeline_options *options, struct pipeline **ou
     struct flow_table_options table = {.flow = options->config->flow,
                                        .dedup = options->config->capture.dedup,
                                        .notices = options->notices,
+                                       .deltas = options->deltas != NULL,
                                        .fixed_secret = true};
     p->options = *options;
     p->turn_ns = flow_turn_ns(&options->config->flow);
@@ -73,8 +74,16 @@ static void hand_on(struct pipeline *p)
 {
     for (uint32_t i = 0; i < p->out.record_count; i++)
         p->options.record(p->options.context, &p->out.record[i]);
+    if (p->out.delta_count)
+        p->options.deltas(p->options.context, p->out.delta, p->out.delta_count);
     p->out.record_count = 0;
     p->out.delta_count = 0;
+}
+
+static void turn_over(struct pipeline *p)
+{
+    if (p->options.turn)
+        p->options.turn(p->options.context, p->time.now_ns);
 }
 
 static void sweep_turn(struct pipeline *p)
@@ -85,6 +94,7 @@ static void sweep_turn(struct pipeline *p)
         done = flow_sweep_step(p->table, p->time.now_ns, SWEEP_ALL, &p->out);
         hand_on(p);
     } while (!done);
+    turn_over(p);
     p->time.turn_end_ns = p->time.now_ns + p->turn_ns;
 }
 
@@ -188,9 +198,11 @@ void pipeline_source_done(struct pipeline *p, const struct capture *source)
 
 void pipeline_drain(struct pipeline *p)
 {
+    sweep_turn(p);
     while (!flow_table_drain(p->table, &p->out))
         hand_on(p);
     hand_on(p);
+    turn_over(p);
 }
 
 void pipeline_ledger(const struct pipeline *p, struct ledger *ledger)

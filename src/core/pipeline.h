@@ -11,6 +11,7 @@
 #include "weir/capture.h"
 
 struct config;
+struct flow_delta;
 struct flow_record;
 struct pipeline;
 
@@ -18,6 +19,10 @@ struct pipeline_options {
     const struct config *config;
     bool notices; /* closing notices are wanted */
     void (*record)(void *context, const struct flow_record *);
+    /* What flows did, for hosts and hunts, and the end of each turn on the clock; NULL = nobody
+     * asks. */
+    void (*deltas)(void *context, const struct flow_delta *, uint32_t count);
+    void (*turn)(void *context, uint64_t clock_ns);
     void *context;
 };
 
