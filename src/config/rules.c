@@ -480,6 +480,8 @@ static int check_rule(struct rules_reader *r, unsigned given)
         return FAIL(r, "ports and proto need scope flow, or group_by: [port]");
     if (rule->mads > 0 && subject != SUBJECT_HOST)
         return FAIL(r, "mads needs scope host");
+    if (rule->scope == SCOPE_FLOW)
+        rule->window = rule->by_port = 0; /* a flow has neither */
     /* levels of a built-in rule whose conditions were changed are gone; the first one is the
      * condition itself */
     if ((given & 1u << find_key("when")) && !(given & 1u << find_key("levels")))

@@ -12,7 +12,7 @@
 #define SYSLOG_FACILITY 16u /* local0 */
 
 const char alert_table_head[] =
-    "time                 severity  state      rule              finding\n";
+    "time                  severity  state      rule              finding\n";
 
 static const char *word(const char *const *names, unsigned count, unsigned at)
 {
@@ -52,7 +52,7 @@ size_t alert_table(const struct config *config, const struct alert *a, char *out
     char *p = put_utc(out, a->ts_ns, 0);
 
     (void)config;
-    p = put_text(p, "  ");
+    p = put_text(p, "Z  ");
     p = put_padded(p, severity_of(a), 10);
     p = put_padded(p, state_of(a), 11);
     p = put_padded(p, a->rule, 16);
@@ -245,8 +245,7 @@ size_t alert_ecs(const struct config *config, const struct alert *a, char *out)
     *p++ = '{';
     p = json_key(p, "@timestamp");
     *p++ = '"';
-    p = put_utc(p, a->ts_ns, 6);
-    *p++ = '"';
+    p = put_text(put_utc(p, a->ts_ns, 6), "Z\"");
     p = json_escaped(p, "message", a->text);
     p = json_close(json_string(json_open(p, "ecs"), "version", "8.11.0"));
     p = put_event(p, a);
@@ -335,8 +334,7 @@ size_t alert_syslog(const struct config *config, const struct alert *a, char *ou
     *p++ = '<';
     p = put_u64(p, SYSLOG_FACILITY * 8 + syslog_severity(a));
     p = put_text(p, ">1 ");
-    p = put_utc(p, a->ts_ns, 6);
-    *p++ = ' ';
+    p = put_text(put_utc(p, a->ts_ns, 6), "Z ");
     p = put_syslog_name(p, config->sensor.name, 255);
     p = put_text(p, " weir - ");
     p = put_syslog_name(p, a->rule, 32);

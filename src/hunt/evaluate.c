@@ -125,5 +125,7 @@ struct hunt_group hunt_group_of(double *v, uint32_t count)
 
 bool hunt_stands_out(const struct hunt_rule *r, double value, const struct hunt_group *g)
 {
-    return r->mads <= 0 || g->hosts < HUNT_GROUP_LEAST || value >= g->median + r->mads * g->mad;
+    if (r->mads <= 0 || g->hosts < HUNT_GROUP_LEAST)
+        return true;
+    return value > g->median && value >= g->median + r->mads * g->mad;
 }

@@ -1,0 +1,365 @@
+#include "host_fixture.h"
+
+#include "core/analyst.h"
+
+#define IN(n) (0x0a000000u + (n))
+#define OUT(n) (0xc6000000u + (n))
+#define TOLD_MAX 64
+
+/* A store that keeps what it is told, and answers as it was told to. */
+struct fixture {
+    struct store store;
+    struct config config;
+    struct hunt_generation generation;
+    struct hunter *hunter;
+    struct analyst *analyst;
+    struct alert told[TOLD_MAX];
+    unsigned told_count;
+    struct host_row pushed[256];
+    unsigned pushed_count;
+    unsigned connections;
+    enum store_verdict verdict;
+    struct store_answer answer;
+    struct host_row sum;
+    unsigned sums;
+};
+
+static void take_alert(void *context, const struct alert *a)
+{
+    struct fixture *f = context;
+
+    assert_true(f->told_count < TOLD_MAX);
+    f->told[f->told_count++] = *a;
+}
+
+static void take_rows(struct store *s, const struct host_row *row, size_t count)
+{
+    struct fixture *f = (struct fixture *)s;
+
+    assert_true(f->pushed_count + count <= 256);
+    memcpy(f->pushed + f->pushed_count, row, count * sizeof(*row));
+    f->pushed_count += (unsigned)count;
+}
+
+static void take_connections(struct store *s, const struct store_connection *c, size_t count)
+{
+    (void)c;
+    ((struct fixture *)s)->connections = (unsigned)count;
+}
+
+static enum store_verdict answer_alert(struct store *s, const struct alert *a)
+{
+    (void)a;
+    return ((struct fixture *)s)->verdict;
+}
+
+static size_t answers(struct store *s, struct store_answer *out, size_t max)
+{
+    struct fixture *f = (struct fixture *)s;
+
+    if (!f->answer.id || !max)
+        return 0;
+    *out = f->answer;
+    f->answer.id = 0;
+    return 1;
+}
+
+static size_t sums(struct store *s, struct host_row *out, size_t max)
+{
+    struct fixture *f = (struct fixture *)s;
+
+    if (!f->sums || !max)
+        return 0;
+    f->sums--;
+    *out = f->sum;
+    return 1;
+}
+
+static const struct store_ops ops = {.name = "test",
+                                     .hosts = take_rows,
+                                     .connections = take_connections,
+                                     .alert = answer_alert,
+                                     .verdicts = answers,
+                                     .sums = sums};
+
+static struct fixture *open_analyst(bool with_store)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+    static struct hunt_rules rules;
+
+    assert_non_null(f);
+    hunt_builtin(&rules);
+    f->store.ops = &ops;
+    f->config.hosts.networks = networks_10();
+    f->config.hosts.max_inside = 100;
+    f->config.hosts.max_outside = 64;
+    f->config.hunts.enabled = true;
+    f->config.hunts.learn_ns = 3600 * SECOND;
+    f->config.redis.push_ns = SECOND;
+    hunt_generation_init(&f->generation, &f->config, &rules);
+    assert_int_equal(hunter_create(&f->config, &f->generation, true, &f->hunter), 0);
+    struct analyst_options options = {.config = &f->config,
+                                      .generation = &f->generation,
+                                      .store = with_store ? &f->store : NULL,
+                                      .fixed_secret = true,
+                                      .alert = take_alert,
+                                      .context = f};
+    assert_int_equal(analyst_create(&options, &f->analyst), 0);
+    return f;
+}
+
+static void close_analyst(struct fixture *f)
+{
+    struct analyst_stats s;
+
+    analyst_stats(f->analyst, &s);
+    assert_int_equal(s.difference, 0);
+    analyst_destroy(f->analyst);
+    hunter_destroy(f->hunter);
+    free(f);
+}
+
+static void feed(struct fixture *f, const struct flow_delta *d, uint32_t count)
+{
+    hunter_deltas(f->hunter, d, count);
+}
+
+static void turn(struct fixture *f, uint64_t clock_ns)
+{
+    hunter_turn(f->hunter);
+    analyst_step(f->analyst, &f->hunter, 1, clock_ns);
+}
+
+static void an_upload_alerts_while_it_is_open(void **state)
+{
+    (void)state;
+    struct fixture *f = open_analyst(false);
+    struct flow_delta d = delta_tcp(IN(1), OUT(1), 443, START_NS);
+
+    feed(f, &d, 1);
+    turn(f, START_NS);
+    for (uint64_t i = 1; i <= 25; i++) {
+        delta_go_on(&d, 1000000, 1000, START_NS + i * SECOND);
+        feed(f, &d, 1);
+        turn(f, d.last_ns);
+        assert_int_equal(f->told_count, i < 11 ? 0 : i < 20 ? 1 : 2);
+    }
+    assert_string_equal(f->told[0].rule, "upload-ratio"); /* whole MiB: the 11th brings the 10th */
+    assert_string_equal(f->told[1].rule, "exfil-volume");
+    assert_int_equal(f->told[1].state, ALERT_RAISED);
+    assert_int_equal(f->told[1].ts_ns, START_NS + 20 * SECOND);
+    assert_int_equal(strncmp(f->told[1].community_id, "1:", 2), 0);
+    delta_go_on(&d, 0, 0, START_NS + 26 * SECOND);
+    d.closed = 1;
+    feed(f, &d, 1);
+    turn(f, d.last_ns);
+    assert_int_equal(f->told_count, 3);
+    assert_int_equal(f->told[2].state, ALERT_CLEARED);
+    assert_string_equal(f->told[2].rule, "exfil-volume");
+    close_analyst(f);
+}
+
+static void a_silent_connection_ages(void **state)
+{
+    (void)state;
+    struct fixture *f = open_analyst(false);
+    struct flow_delta d = delta_tcp(IN(1), OUT(1), 22, START_NS);
+
+    feed(f, &d, 1);
+    turn(f, START_NS);
+    delta_go_on(&d, 10, 10, START_NS + 3000 * SECOND);
+    d.aged = FLOW_AGES;
+    feed(f, &d, 1);
+    turn(f, d.last_ns);
+    turn(f, START_NS + 3599 * SECOND);
+    assert_int_equal(f->told_count, 0);
+    turn(f, START_NS + 3601 * SECOND);
+    assert_int_equal(f->told_count, 1);
+    assert_string_equal(f->told[0].rule, "long-connection");
+    for (uint64_t i = 3602; i < 4 * 3600 + 5; i += 60) { /* a sign of life each minute */
+        delta_go_on(&d, 10, 10, START_NS + i * SECOND);
+        feed(f, &d, 1);
+        turn(f, d.last_ns);
+    }
+    turn(f, START_NS + (4 * 3600 + 6) * SECOND);
+    assert_int_equal(f->told_count, 2);
+    assert_int_equal(f->told[1].state, ALERT_ESCALATED);
+    close_analyst(f);
+}
+
+static void a_sweep_alerts_before_its_attempts_fail(void **state)
+{
+    (void)state;
+    struct fixture *f = open_analyst(false);
+
+    for (uint32_t i = 0; i < 120; i++) {
+        struct flow_delta d = delta_tcp(IN(1), IN(1000 + i), 445, START_NS + i * SECOND / 100);
+        d.accepted = 0;
+        d.total.packets[1] = d.packets[1] = 0;
+        d.total.octets[1] = d.octets[1] = d.total.payload[1] = d.payload[1] = 0;
+        feed(f, &d, 1);
+    }
+    turn(f, START_NS + 2 * SECOND);
+    assert_int_equal(f->told_count, 1);
+    assert_string_equal(f->told[0].rule, "host-sweep");
+    assert_int_equal(f->told[0].port, 445);
+    close_analyst(f);
+}
+
+static void new_edges_alert_after_learning(void **state)
+{
+    (void)state;
+    struct fixture *f = open_analyst(false);
+
+    for (uint64_t minute = 0; minute <= 60; minute++) { /* silence teaches nothing */
+        struct flow_delta d = delta_tcp(IN(1), IN(2), 135, START_NS + minute * 60 * SECOND);
+        feed(f, &d, 1);
+        turn(f, d.last_ns);
+    }
+    assert_int_equal(f->told_count, 0);
+    struct flow_delta d = delta_tcp(IN(1), IN(3), 135, START_NS + 61 * 60 * SECOND);
+    feed(f, &d, 1);
+    turn(f, d.last_ns);
+    assert_int_equal(f->told_count, 1);
+    assert_string_equal(f->told[0].rule, "lateral-movement");
+    close_analyst(f);
+}
+
+static void busy_hosts_are_compared_with_their_subnet(void **state)
+{
+    (void)state;
+    static struct flow_delta d[512];
+
+    for (int alike = 0; alike < 2; alike++) {
+        struct fixture *f = open_analyst(false);
+        for (uint32_t host = 1; host <= 8; host++) {
+            uint32_t flows = alike || host == 1 ? 2048 : 3;
+            for (uint32_t i = 0; i < flows; i++)
+                d[i % 512] = delta_tcp(IN(host), OUT(i), 80, START_NS);
+            for (uint32_t i = 0; i < flows; i += 512)
+                feed(f, d, flows < 512 ? flows : 512);
+        }
+        turn(f, START_NS + SECOND);
+        assert_int_equal(f->told_count, alike ? 0 : 1);
+        if (!alike) {
+            assert_string_equal(f->told[0].rule, "connection-count");
+            assert_non_null(strstr(f->told[0].text, "7 similar hosts: median 3"));
+        }
+        close_analyst(f);
+    }
+}
+
+static void changed_hosts_are_pushed_and_windows_end_whole(void **state)
+{
+    (void)state;
+    struct fixture *f = open_analyst(true);
+    struct flow_delta d = delta_tcp(IN(1), IN(2), 80, START_NS + 58 * SECOND);
+
+    feed(f, &d, 1);
+    turn(f, START_NS + 58 * SECOND);
+    assert_int_equal(f->pushed_count, 0); /* changes wait for the next push */
+    turn(f, START_NS + 59 * SECOND);
+    unsigned first = f->pushed_count;
+    assert_int_equal(first, 3); /* both, and other */
+    delta_go_on(&d, 1000, 0, START_NS + 59 * SECOND + SECOND / 2);
+    feed(f, &d, 1);
+    turn(f, d.last_ns);
+    assert_int_equal(f->pushed_count, first);
+    delta_go_on(&d, 5, 0, START_NS + 61 * SECOND);
+    feed(f, &d, 1);
+    turn(f, d.last_ns); /* the old minute is told for the last time, and the hour */
+    assert_int_equal(f->pushed_count, first + 6);
+    struct host_key key = key4(IN(1));
+    unsigned seen = 0;
+    for (unsigned i = first; i < f->pushed_count; i++) {
+        if (memcmp(&f->pushed[i].key, &key, sizeof(key)))
+            continue;
+        assert_int_equal(f->pushed[i].start_ns, START_NS);
+        assert_int_equal(f->pushed[i].counters.value[HOST_OCTETS_OUT], 1100);
+        seen |= 1u << f->pushed[i].window;
+    }
+    assert_int_equal(seen, 3);
+    analyst_flush(f->analyst);
+    assert_int_equal(f->pushed_count, first + 12);
+    close_analyst(f);
+}
+
+static void large(struct fixture *f, uint32_t host, uint64_t ns)
+{
+    struct flow_delta d = delta_tcp(IN(host), OUT(1), 443, ns);
+
+    d.octets[0] = d.total.octets[0] = 30000000;
+    feed(f, &d, 1);
+    turn(f, ns);
+}
+
+static void the_fleet_decides_who_tells(void **state)
+{
+    (void)state;
+    struct fixture *f = open_analyst(true);
+
+    f->verdict = VERDICT_KNOWN;
+    large(f, 1, START_NS);
+    assert_int_equal(f->told_count, 0);
+    f->verdict = VERDICT_NEW;
+    large(f, 2, START_NS + SECOND);
+    assert_int_equal(f->told_count, 2); /* exfil-volume, upload-ratio */
+    f->verdict = VERDICT_PENDING;
+    large(f, 3, START_NS + 2 * SECOND);
+    assert_int_equal(f->told_count, 2);
+    turn(f, START_NS + 3 * SECOND);
+    assert_int_equal(f->told_count, 2);
+    turn(f, START_NS + 5 * SECOND); /* no answer: better twice than never */
+    assert_int_equal(f->told_count, 4);
+    close_analyst(f);
+}
+
+static void sums_of_the_fleet_are_judged(void **state)
+{
+    (void)state;
+    struct fixture *f = open_analyst(true);
+
+    f->verdict = VERDICT_NEW;
+    f->sum = (struct host_row){.key = key4(IN(1)), .window = WINDOW_MINUTE, .inside = 1};
+    f->sum.counters.value[HOST_OPENED] = 5000;
+    f->sums = 1;
+    turn(f, START_NS);
+    assert_int_equal(f->told_count, 1);
+    assert_string_equal(f->told[0].rule, "connection-count");
+    close_analyst(f);
+}
+
+static void other_rules_take_over(void **state)
+{
+    (void)state;
+    struct fixture *f = open_analyst(false);
+    static struct hunt_generation next;
+
+    next = f->generation;
+    next.networks.prefix[0].address[0] = 11;
+    next.enabled = false;
+    hunter_offer(f->hunter, &next);
+    assert_ptr_equal(hunter_uses(f->hunter), &f->generation);
+    turn(f, START_NS);
+    assert_ptr_equal(hunter_uses(f->hunter), &next);
+    analyst_adopt(f->analyst, &f->config, &next);
+    large(f, 1, START_NS + SECOND);
+    assert_int_equal(f->told_count, 0);
+    close_analyst(f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_upload_alerts_while_it_is_open),
+        cmocka_unit_test(a_silent_connection_ages),
+        cmocka_unit_test(a_sweep_alerts_before_its_attempts_fail),
+        cmocka_unit_test(new_edges_alert_after_learning),
+        cmocka_unit_test(busy_hosts_are_compared_with_their_subnet),
+        cmocka_unit_test(changed_hosts_are_pushed_and_windows_end_whole),
+        cmocka_unit_test(the_fleet_decides_who_tells),
+        cmocka_unit_test(sums_of_the_fleet_are_judged),
+        cmocka_unit_test(other_rules_take_over),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
