@@ -138,9 +138,8 @@ bool analyst_step(struct analyst *a, struct hunter *const hunters[], unsigned co
     return any;
 }
 
-void analyst_adopt(struct analyst *a, const struct config *config, const struct hunt_generation *g)
+void analyst_adopt(struct analyst *a, const struct hunt_generation *g)
 {
-    a->options.config = config;
     a->generation = g;
 }
 

@@ -37,7 +37,7 @@ bool analyst_step(struct analyst *, struct hunter *const hunters[], unsigned cou
 void analyst_flush(struct analyst *);
 
 /* Other rules from here on; what stands is kept. */
-void analyst_adopt(struct analyst *, const struct config *, const struct hunt_generation *);
+void analyst_adopt(struct analyst *, const struct hunt_generation *);
 
 struct analyst_stats {
     uint64_t packets, octets; /* counted for hosts: each once */

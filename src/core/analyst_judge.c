@@ -41,7 +41,7 @@ static bool is_learning(const struct analyst *a, const struct hunt_rule *r)
 {
     for (unsigned i = 0; i < r->condition_count; i++)
         if (r->condition[i].measure == MEASURE_FIRST_SEEN)
-            return a->learned_ns < a->options.config->hunts.learn_ns;
+            return a->learned_ns < a->generation->learn_ns;
     return false;
 }
 

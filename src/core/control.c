@@ -261,6 +261,16 @@ static void drain_workers(struct sensor *s, uint64_t begin_ns, uint64_t timeout_
     }
 }
 
+/* The workers have ended: what they offered last is judged and told. */
+static void drain_hunts(struct sensor *s)
+{
+    if (!s->hunts_run || s->abandoned)
+        return;
+    hunts_stop(s->hunts);
+    pthread_join(s->hunts_thread, NULL);
+    s->hunts_run = false;
+}
+
 static void drain_outlet(struct sensor *s, uint64_t deadline_ns)
 {
     if (!s->outlet_runs)
@@ -320,6 +330,7 @@ void control_drain(struct sensor *s)
     for (uint32_t p = 0; p < s->port_count; p++)
         port_stop(s->port[p]);
     drain_workers(s, begin, timeout);
+    drain_hunts(s);
     drain_outlet(s, begin + timeout);
     finish(s);
 }

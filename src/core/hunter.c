@@ -10,6 +10,7 @@ void hunt_generation_init(struct hunt_generation *g, const struct config *config
 {
     g->rules = *rules;
     g->networks = config->hosts.networks;
+    g->learn_ns = config->hunts.learn_ns;
     g->enabled = config->hunts.enabled;
     hunt_filter_compile(rules, &g->filter);
 }

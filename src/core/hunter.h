@@ -15,6 +15,7 @@ struct hunt_generation {
     struct hunt_rules rules;
     struct hunt_filter filter;
     struct ip_prefixes networks;
+    uint64_t learn_ns; /* hunts.learn */
     bool enabled;
 };
 

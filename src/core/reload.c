@@ -103,12 +103,16 @@ static int take_over(struct sensor *s, struct generation *new, char error[SENSOR
                  "export.collectors has its first collector, which needs a restart");
         return -EBUSY;
     }
+    if (s->hunts && (rc = hunts_load(s->hunts, &new->config, error)) != 0)
+        return rc;
     if (s->exporter)
         rc = outlet_reload(s->outlet, &new->config, why);
     if (rc) {
         snprintf(error, SENSOR_ERROR_MAX, "%s", why);
         return rc;
     }
+    if (s->hunts)
+        hunts_commit(s->hunts);
     if (s->generation != s->first)
         s->retired = s->generation;
     pthread_mutex_lock(&s->lock);

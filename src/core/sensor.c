@@ -143,12 +143,27 @@ static int create_worker(struct sensor *s, uint32_t w, uint32_t flows, char *err
         return fail(error, -EINVAL,
                     "capture.workers: a worker has queues, the one before has none");
     options.audit = &s->audit_secret;
+    if (s->hunts) {
+        options.deltas = hunter_deltas;
+        options.turn = hunter_turn;
+        options.context = hunts_hunter(s->hunts, w);
+    }
     int rc = worker_create(&options, &s->worker[w]);
     if (rc)
         return fail(error, rc, "flow.max_flows: memory for the flow table");
     s->worker_count++;
     worker_offer(s->worker[w], s->first);
     return 0;
+}
+
+static int create_hunts(struct sensor *s, uint32_t workers, char *error)
+{
+    const struct config *c = config_of(s);
+    struct hunts_options options = {.config = c, .workers = workers, .log = s->log};
+
+    if (!c->hunts.enabled && !c->redis.address[0])
+        return 0;
+    return hunts_create(&options, &s->hunts, error);
 }
 
 /* Ports may have fewer queues than were wanted: only workers with a queue are made. */
@@ -265,6 +280,8 @@ static int open_all(struct sensor *s, const struct config *config, char *error)
     if (!rc)
         rc = open_ports(s, workers, error);
     if (!rc)
+        rc = create_hunts(s, workers, error);
+    if (!rc)
         rc = create_workers(s, workers, error);
     if (!rc)
         rc = create_outlet(s, error);
@@ -302,6 +319,7 @@ static void close_all(struct sensor *s)
     exporter_destroy(s->exporter);
     for (uint32_t w = 0; w < s->worker_count; w++)
         worker_destroy(s->worker[w]);
+    hunts_destroy(s->hunts);
     for (uint32_t p = 0; p < s->port_count; p++)
         port_close(s->port[p]);
     auditor_destroy(s->auditor);
@@ -343,6 +361,12 @@ static void *outlet_thread(void *context)
     return NULL;
 }
 
+static void *hunts_thread(void *context)
+{
+    hunts_run(context);
+    return NULL;
+}
+
 static int start_thread(pthread_t *thread, void *(*run)(void *), void *context, int core,
                         const char *name)
 {
@@ -377,12 +401,23 @@ static int start_ports(struct sensor *s)
     return 0;
 }
 
+static int start_hunts(struct sensor *s)
+{
+    if (!s->hunts)
+        return 0;
+    int rc = start_thread(&s->hunts_thread, hunts_thread, s->hunts, -1, "weir-hunts");
+    s->hunts_run = rc == 0;
+    return rc;
+}
+
 /* The outlet first: nothing is handed on before somebody takes it. */
 static int start_threads(struct sensor *s)
 {
     int rc = start_thread(&s->outlet_thread, outlet_thread, s->outlet, -1, "weir-export");
 
     s->outlet_runs = rc == 0;
+    if (!rc)
+        rc = start_hunts(s);
     for (uint32_t w = 0; w < s->worker_count && !rc; w++) {
         char name[24]; /* the kernel keeps 15 letters */
         snprintf(name, sizeof(name), "weir-work-%u", w);

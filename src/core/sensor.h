@@ -13,6 +13,7 @@
 
 #include "capture/port.h"
 #include "core/face.h"
+#include "core/hunts.h"
 #include "core/ledger.h"
 #include "core/worker.h"
 #include "export/exporter.h"
@@ -109,7 +110,8 @@ struct sensor_status {
     uint64_t taken;         /* records that the exporter thread took out of the rings */
     struct face_stats face; /* records on stdout */
     struct sensor_audit audit;
-    struct ledger ledger; /* of all workers */
+    struct hunts_stats hunts; /* all 0 where nobody asks for hosts */
+    struct ledger ledger;     /* of all workers */
 };
 
 /* Every line of the ledger holds: packets, records, rings, collectors, stdout. */

@@ -15,6 +15,7 @@
 #include "core/doors.h"
 #include "core/generation.h"
 #include "core/heartbeat.h"
+#include "core/hunts.h"
 #include "core/outlet.h"
 #include "core/sandbox.h"
 #include "core/sensor.h"
@@ -70,6 +71,10 @@ struct sensor {
     pthread_t outlet_thread;
     bool outlet_runs;
     bool abandoned; /* a thread did not end: what it uses is not released */
+
+    struct hunts *hunts; /* NULL = nobody asks for hosts */
+    pthread_t hunts_thread;
+    bool hunts_run;
 
     struct doors *doors;
 

@@ -84,6 +84,8 @@ void sensor_status(struct sensor *s, struct sensor_status *out)
     for (uint32_t p = 0; p < s->port_count; p++)
         fill_port(s, p, out);
     pthread_mutex_unlock(&s->lock);
+    if (s->hunts)
+        hunts_stats(s->hunts, &out->hunts);
     outlet_status(s->outlet, out);
 }
 
@@ -189,6 +191,24 @@ static void print_workers(const struct sensor_status *s, FILE *out)
     }
 }
 
+static void print_hunts(const struct hunts_stats *h, FILE *out)
+{
+    const struct analyst_stats *a = &h->analyst;
+
+    if (!a->packets)
+        return;
+    fprintf(out,
+            "hosts: inside %" PRIu64 ", outside %" PRIu64 " kept, refused %" PRIu64
+            "; packets counted %" PRIu64 ", events missed %" PRIu64 "\nalerts: raised %" PRIu64
+            ", escalated %" PRIu64 ", cleared %" PRIu64 "; written %" PRIu64 ", lost %" PRIu64 "\n",
+            a->hosts_inside, a->hosts_outside, a->hosts_refused, a->packets, a->events_missed,
+            a->alerts[ALERT_RAISED], a->alerts[ALERT_ESCALATED], a->alerts[ALERT_CLEARED],
+            h->written, h->lost);
+    if (a->difference)
+        fprintf(out, "ledger open: counted by workers = counted for hosts: off by %" PRId64 "\n",
+                a->difference);
+}
+
 /* Between two snapshots records are on their way; at the end none is. */
 static bool rings_closed(const struct sensor_status *s)
 {
@@ -223,6 +243,7 @@ void sensor_print_ledger(struct sensor *s, FILE *out)
     for (uint32_t i = 0; i < status->collector_count; i++)
         print_collector(&status->collector[i], out);
     print_face(&status->face, out);
+    print_hunts(&status->hunts, out);
     if (!rings_closed(status))
         fprintf(out, "ledger open: handed on = taken by the exporter: off by %" PRId64 "\n",
                 (int64_t)(status->ledger.handed - status->taken));

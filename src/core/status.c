@@ -54,6 +54,7 @@ static const struct status_dimension notes = {"note", note_labels, note_groups, 
 DIMENSION(misses, "reason", miss_labels, MISS_COUNT);
 DIMENSION(drops, "reason", drop_labels, DROP_COUNT);
 DIMENSION(lanes, "lane", lane_labels, LANE_COUNT);
+DIMENSION(alert_states, "state", alert_state_names, ALERT_STATE_COUNT);
 
 /* --- Fields --- */
 
@@ -106,6 +107,21 @@ static const struct status_field sensor_fields[] = {
     {"log_lines_dropped", "Lines that the reader of the log did not take.", COUNTER,
      AT(log_dropped)},
     {"stuck_workers", "Times a worker was found stuck.", COUNTER, AT(stuck_total)},
+    {"alerts", "Alerts told, by what has become of their cause.", COUNTER,
+     EACH(hunts.analyst.alerts, alert_states)},
+    {"alerts_standing", "Alerts whose cause goes on.", GAUGE, AT(hunts.analyst.alerts_standing)},
+    {"alerts_written", "Alerts that file and syslog took.", COUNTER, AT(hunts.written)},
+    {"alerts_lost", "Alerts that file or syslog did not take.", COUNTER, AT(hunts.lost)},
+    {"hunt_rules", "Hunting rules in force.", GAUGE, AT(hunts.rules)},
+    {"hosts_inside", "Inside hosts with counters of their own.", GAUGE,
+     AT(hunts.analyst.hosts_inside)},
+    {"hosts_outside", "Outside hosts kept, those with most traffic.", GAUGE,
+     AT(hunts.analyst.hosts_outside)},
+    {"hosts_refused", "Times an inside host found no room: hosts.max_inside.", COUNTER,
+     AT(hunts.analyst.hosts_refused)},
+    {"hosts_packets", "Packets counted for hosts.", COUNTER, AT(hunts.analyst.packets)},
+    {"host_events_missed", "Begins and ends of connections that hunts did not see.", COUNTER,
+     AT(hunts.analyst.events_missed)},
     {"spread_samples", "Connections compared between workers by the auditor of the spread.", COUNTER,
      AT(audit.samples)},
     {"spread_meetings", "Connections seen on two workers: the spread is wrong for them.", COUNTER,

@@ -50,6 +50,7 @@ struct worker_options {
     const struct hash_secret *audit; /* of the samples' digests, the same for all; NULL: none */
     /* What flows did in a turn, for hosts and hunts; NULL = nobody asks. Called by the worker. */
     void (*deltas)(void *context, const struct flow_delta *, uint32_t count);
+    void (*turn)(void *context); /* a turn's deltas are all out; NULL = nobody asks */
     void *context;
 };
 

@@ -34,6 +34,8 @@ static void note_losses(struct worker *w)
 void worker_publish(struct worker *w, bool complete)
 {
     note_losses(w);
+    if (w->options.turn)
+        w->options.turn(w->options.context);
     w->counts.utc_ns = w->now_ns + (uint64_t)w->utc_offset_ns;
     if (complete)
         flow_table_census(w->table, &w->counts.census);

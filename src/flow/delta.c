@@ -7,6 +7,12 @@
 #include "flow/record.h"
 #include "flow/tcp.h"
 
+/* Behind its SYN the initiator sends more only when it was answered, seen here or not. */
+static bool has_gone_on(uint8_t seen)
+{
+    return (seen & SEEN_SYN) && (seen & (SEEN_DATA | SEEN_ACK));
+}
+
 /* A reset alone is a refusal. ICMP errors and orphaned fragments expect no answer. */
 static bool is_accepted(const struct flow_hot *h, const struct flow_cold *c)
 {
@@ -15,7 +21,8 @@ static bool is_accepted(const struct flow_hot *h, const struct flow_cold *c)
     if (h->kind & (KIND_ONE_WAY_UP | KIND_ONE_WAY_DOWN | KIND_ORPHAN))
         return true;
     if (h->proto == PROTO_TCP)
-        return h->seen[responder] & (SEEN_SYN | SEEN_DATA | SEEN_ACK | SEEN_FIN);
+        return (h->seen[responder] & (SEEN_SYN | SEEN_DATA | SEEN_ACK | SEEN_FIN)) ||
+               has_gone_on(h->seen[!responder]);
     return c->total.packets[responder] != 0;
 }
 

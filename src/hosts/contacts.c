@@ -11,6 +11,8 @@
 #include "weir/wire.h"
 
 #define WAYS 8u
+#define TRACEROUTE_FIRST 33434u
+#define TRACEROUTE_LAST 33523u
 #define RHYTHM_FROM 4u /* connections of an edge before its rhythm is kept */
 
 struct contact {
@@ -231,12 +233,19 @@ static void rhythm_add(struct contact_rhythm *r, const struct host_event *e)
         r->size[r->sizes++ % CONTACT_SAMPLES] = saturated(d->total.octets[0]);
 }
 
+/* Protocols with ports; a traceroute goes through those of UDP from 33434 on, three a hop. */
+static bool is_port_tried(const struct flow_delta *d)
+{
+    if (d->proto == PROTO_UDP)
+        return d->port[1] < TRACEROUTE_FIRST || d->port[1] > TRACEROUTE_LAST;
+    return d->proto == PROTO_TCP || d->proto == PROTO_SCTP;
+}
+
 static void count_tried(struct contacts *c, struct contact *e, const struct flow_delta *d)
 {
     uint8_t element[16] = {d->proto, (uint8_t)(d->port[1] >> 8), (uint8_t)d->port[1]};
 
-    if (e->key.kind == CONTACT_EDGE || (e->key.kind == CONTACT_PAIR && d->proto != PROTO_TCP &&
-                                        d->proto != PROTO_UDP && d->proto != PROTO_SCTP))
+    if (e->key.kind == CONTACT_EDGE || (e->key.kind == CONTACT_PAIR && !is_port_tried(d)))
         return;
     if (e->key.kind == CONTACT_SERVICE) {
         struct host_key responder = host_key_of(d->ip_version, d->address[1]);

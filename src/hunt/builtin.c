@@ -118,15 +118,15 @@ static const struct hunt_rule rules[] = {
     {.name = "port-scan",
      .scope = SCOPE_PAIR,
      .window = WINDOW_HOUR,
-     WHEN(LEAST(PORTS_TRIED, 100), LEAST(UNANSWERED, 0.5)),
-     LEVELS(100, 500),
+     WHEN(LEAST(PORTS_TRIED, 50), LEAST(UNANSWERED, 0.5)),
+     LEVELS(50, 500),
      .severity = SEVERITY_MEDIUM,
      .technique = "T1046",
      .suppress_ns = 1 * HOUR,
      .template = "{host} tried {ports_tried} ports of {peer}, {accepted} of {opened} connections "
                  "were accepted",
-     .source = "Sentinel: over 50 ports in 5 min; Splunk: 500 in an hour; 100 is over the 90 UDP "
-               "ports of one traceroute"},
+     .source = "Elastic: 50 ports of a pair in a minute; Sentinel: over 50 in 5 min; Splunk: 500 in "
+               "an hour; the UDP ports of traceroute are left out"},
     {.name = "brute-force",
      .scope = SCOPE_PAIR,
      .by_port = 1,

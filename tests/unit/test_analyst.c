@@ -342,7 +342,7 @@ static void other_rules_take_over(void **state)
     assert_ptr_equal(hunter_uses(f->hunter), &f->generation);
     turn(f, START_NS);
     assert_ptr_equal(hunter_uses(f->hunter), &next);
-    analyst_adopt(f->analyst, &f->config, &next);
+    analyst_adopt(f->analyst, &next);
     large(f, 1, START_NS + SECOND);
     assert_int_equal(f->told_count, 0);
     close_analyst(f);

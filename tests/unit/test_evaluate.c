@@ -192,9 +192,9 @@ static void port_scan(void **state)
     struct subject t;
 
     ASSERT_LEVEL("port-scan", 0,
-                 contact(&t, 0, 3, (struct contact_window){.opened = 100, .tried = 100}));
+                 contact(&t, 0, 3, (struct contact_window){.opened = 50, .tried = 50}));
     ASSERT_LEVEL("port-scan", -1,
-                 contact(&t, 0, 3, (struct contact_window){.opened = 100, .tried = 99}));
+                 contact(&t, 0, 3, (struct contact_window){.opened = 50, .tried = 49}));
     ASSERT_LEVEL(
         "port-scan", -1,
         contact(&t, 0, 3, (struct contact_window){.opened = 300, .accepted = 200, .tried = 100}));
