@@ -62,19 +62,33 @@ static void packet_fill(const struct dpdk_queue *q, struct packet *p, const stru
     p->wire_len = m->pkt_len;
     p->port = q->port->index;
     p->link = LINK_ETHERNET;
-    p->fate = FATE_FLOW;
 }
 
-static bool passes(struct dpdk_queue *q, const struct rte_mbuf *m)
+static bool passes(const struct dpdk_port *port, const struct rte_mbuf *m)
 {
-    const struct dpdk_port *port = q->port;
+    return !port->filtering || bpf_filter(port->program.bf_insns, rte_pktmbuf_mtod(m, uint8_t *),
+                                          m->pkt_len, m->data_len);
+}
 
-    if (!port->filtering ||
-        bpf_filter(port->program.bf_insns, rte_pktmbuf_mtod(m, uint8_t *), m->pkt_len, m->data_len))
-        return true;
+static void filtered_count(struct dpdk_queue *q, const struct rte_mbuf *m)
+{
     atomic_fetch_add_explicit(&q->filtered, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&q->filtered_octets, m->pkt_len, memory_order_relaxed);
-    return false;
+}
+
+/* Inline, what is filtered is handed out as such: it is to be sent on like the rest. */
+static void frame_hand_out(struct dpdk_queue *q, struct burst *burst, const struct rte_mbuf *m)
+{
+    struct packet *p = &burst->packet[burst->count];
+    bool wanted = passes(q->port, m);
+
+    if (!wanted && q->port->pair == DPDK_NO_PORT) {
+        filtered_count(q, m);
+        return;
+    }
+    packet_fill(q, p, m);
+    p->fate = wanted ? FATE_FLOW : FATE_FILTERED;
+    burst->count++;
 }
 
 static enum capture_status dpdk_receive(struct capture *capture, struct burst *burst)
@@ -90,8 +104,7 @@ static enum capture_status dpdk_receive(struct capture *capture, struct burst *b
         /* Some drivers hand over the outermost tag apart from the frame. */
         if (q->held[i]->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED)
             rte_vlan_insert(&q->held[i]);
-        if (passes(q, q->held[i]))
-            packet_fill(q, &burst->packet[burst->count++], q->held[i]);
+        frame_hand_out(q, burst, q->held[i]);
     }
     if (burst->count)
         atomic_store_explicit(&q->handed,
