@@ -155,6 +155,20 @@ void backlog_lost(struct backlog *b)
     b->again = again;
 }
 
+static bool any_copied(const struct message_list *list)
+{
+    for (const struct message *m = list->head; m; m = m->next)
+        if (m->copied)
+            return true;
+    return false;
+}
+
+bool backlog_has_copied(const struct backlog *b)
+{
+    return any_copied(&b->again) || any_copied(&b->sent) || any_copied(&b->kept) ||
+           any_copied(&b->fresh) || (b->current && b->current->copied);
+}
+
 uint64_t backlog_waiting(const struct backlog *b)
 {
     return b->again.octets + b->fresh.octets;

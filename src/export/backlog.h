@@ -27,6 +27,7 @@ struct message {
     uint64_t queued_ns; /* when it was complete */
     bool control;       /* templates, statistics: made anew for each connection */
     bool again;         /* it was sent on an earlier connection */
+    bool copied;        /* the spool has a copy, should the sensor be killed */
     uint8_t octets[];
 };
 
@@ -74,6 +75,9 @@ void backlog_settle(struct backlog *);
 
 /* The connection is gone: what it may have swallowed goes again. */
 void backlog_lost(struct backlog *);
+
+/* Some message that the spool has a copy of is still here. */
+bool backlog_has_copied(const struct backlog *);
 
 /* Octets that wait to be sent. */
 uint64_t backlog_waiting(const struct backlog *);

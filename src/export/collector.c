@@ -111,18 +111,25 @@ static void backlog_done(void *context, uint64_t ticket)
     spool_done(c->spool, ticket);
 }
 
+bool collector_has_spool(const struct collector_shared *shared,
+                         const struct collector_config *config)
+{
+    return shared->spool_directory >= 0 && config->spool_octets > 0;
+}
+
 static int open_spool(struct collector *c, char *text)
 {
     struct spool_options options = {
         .directory = c->shared->spool_directory,
         .name = c->config.name,
+        .owner = c->shared->spool_owner,
         .bound = c->config.spool_octets,
         .profile = c->config.profile,
         .templates = hash_templates(c),
     };
     struct spool_found found = {0};
 
-    if (options.directory < 0 || !options.bound)
+    if (!collector_has_spool(c->shared, &c->config))
         return 0;
     int rc = spool_open(&options, &c->spool, &found, text);
     if (rc)
@@ -162,7 +169,17 @@ static int open_parts(struct collector *c, char *text)
     snprintf(text, SPOOL_TEXT_MAX, "messages cannot be built: %s", strerror(-rc));
     if (!rc)
         rc = session_create(&options, &c->session, text);
-    return rc ? rc : open_spool(c, text);
+    return rc;
+}
+
+int collector_open_spool(struct collector *c, uint32_t index, char *error)
+{
+    char text[SPOOL_TEXT_MAX];
+    int rc = open_spool(c, text);
+
+    if (rc)
+        snprintf(error, EXPORTER_ERROR_MAX, "export.collectors[%u]: %s", index, text);
+    return rc;
 }
 
 int collector_create(struct collector_shared *shared, const struct config *all, uint32_t index,
@@ -362,6 +379,7 @@ static void hand_over(struct collector *from, struct collector *to, struct messa
         if (m->ticket)
             spool_done(from->spool, m->ticket);
         m->ticket = 0;
+        m->copied = false;
         message_list_push(target, m);
     }
 }
@@ -378,6 +396,32 @@ void collector_hand_over(struct collector *from, struct collector *to, uint64_t 
     hand_over(from, to, &from->backlog.fresh, &to->backlog.fresh);
     collector_say(from, LOG_WARNING, "%llu records handed over to %s", (unsigned long long)records,
                   to->config.name);
+}
+
+static void pass_spool(struct collector *from, struct collector *to)
+{
+    struct export_count count = spool_count(from->spool);
+
+    export_count_add(&from->moved, &count);
+    export_count_add(&to->taken, &count);
+    to->spool = from->spool;
+    to->sync_ns = from->sync_ns;
+    to->spilling = from->spilling;
+    to->backlog.done = backlog_done;
+    to->backlog.context = to;
+    from->spool = NULL;
+    from->backlog.done = NULL;
+    spool_copy_drop(to->spool);
+    spool_set_bound(to->spool, to->config.spool_octets);
+}
+
+void collector_inherit(struct collector *to, struct collector *from, uint64_t now_ns)
+{
+    from->session->ops->close(from->session);
+    backlog_lost(&from->backlog);
+    collector_hand_over(from, to, now_ns);
+    if (from->spool)
+        pass_spool(from, to);
 }
 
 /* --- Figures --- */

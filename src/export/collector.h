@@ -26,6 +26,7 @@ struct collector_shared {
     struct exporter_options options;
     int epoll;
     int spool_directory; /* -1 = none */
+    struct spool_owner spool_owner;
     struct exporter_input input;
     uint8_t *scratch; /* COLLECTOR_SCRATCH octets: a message under construction */
 };
@@ -48,6 +49,7 @@ struct collector {
     bool grouped;       /* member of a failover or balance group */
     bool live_turn;     /* the spool went last: next is what is new */
     bool spilling;      /* the spool is in use; said */
+    bool copied;        /* the spool holds copies of messages in memory */
     uint32_t events;    /* of the session, since the last step */
     uint32_t next_part; /* of the templates; PARTS_SENT = none due */
     bool statistics_due;
@@ -79,6 +81,8 @@ void collector_defaults(struct collector_config *);
 /* Fails with a line in error, of EXPORTER_ERROR_MAX. */
 int collector_create(struct collector_shared *, const struct config *, uint32_t index,
                      struct collector **, char *error);
+int collector_open_spool(struct collector *, uint32_t index, char *error);
+bool collector_has_spool(const struct collector_shared *, const struct collector_config *);
 void collector_destroy(struct collector *);
 
 /* The rest of the configuration changed; config is this collector's, equal. */
@@ -98,6 +102,9 @@ bool collector_available(const struct collector *);
 /* What `from` holds in memory goes to another member of its group. */
 void collector_hand_over(struct collector *from, struct collector *to, uint64_t now_ns);
 
+/* The collector `from` was configured anew as `to`: memory and spool go over, its session ends. */
+void collector_inherit(struct collector *to, struct collector *from, uint64_t now_ns);
+
 /* Nothing more comes in. Once it is stopped, all is out or in the spool. */
 void collector_stop(struct collector *, uint64_t deadline_ns, uint64_t now_ns);
 
@@ -114,6 +121,9 @@ void collector_flush(struct collector *, uint64_t now_ns);
 
 /* Keeps memory in its bounds: what is old or too much goes to the spool, or is dropped. */
 void collector_store(struct collector *, uint64_t now_ns);
+
+/* What the lost connection may have swallowed is copied to the spool. */
+void collector_copy(struct collector *, uint64_t now_ns);
 
 /* The next message of the spool becomes current. */
 bool collector_replay(struct collector *);

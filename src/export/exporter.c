@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,6 +77,12 @@ static uint64_t read_clock(struct exporter *e)
     return e->now_ns;
 }
 
+static int fail(char *error, uint32_t index, const char *text)
+{
+    snprintf(error, EXPORTER_ERROR_MAX, "export.collectors[%u].%s", index, text);
+    return -EINVAL;
+}
+
 /* --- Groups --- */
 
 static struct group *find_group(struct collectors *g, const struct collector_config *config)
@@ -86,12 +93,6 @@ static struct group *find_group(struct collectors *g, const struct collector_con
             return &g->group[i];
     }
     return NULL;
-}
-
-static int fail(char *error, uint32_t index, const char *text)
-{
-    snprintf(error, EXPORTER_ERROR_MAX, "export.collectors[%u].%s", index, text);
-    return -EINVAL;
 }
 
 static int join_group(struct collectors *g, struct group *group, uint32_t index, char *error)
@@ -162,6 +163,38 @@ static void abandon(struct exporter *e, struct collectors *g)
     free(g->config);
 }
 
+/* The running collector of this name, which was configured differently. */
+static struct collector *find_predecessor(const struct exporter *e, const struct collector *c)
+{
+    for (uint32_t i = 0; i < e->now.count; i++) {
+        struct collector *before = e->now.collector[i];
+        if (before && strcmp(before->config.name, c->config.name) == 0)
+            return before;
+    }
+    return NULL;
+}
+
+/* Messages mean the same to both, and the spool can be passed on. */
+static bool can_inherit(const struct collector *c, const struct collector *from)
+{
+    return c->config.profile == from->config.profile &&
+           (!from->spool || collector_has_spool(c->shared, &c->config));
+}
+
+static int make_collector(struct exporter *e, struct collectors *g, uint32_t index, char *error)
+{
+    int rc = collector_create(&e->shared, g->config, index, &g->collector[index], error);
+
+    if (rc)
+        return rc;
+    struct collector *from = find_predecessor(e, g->collector[index]);
+    if (from && from->spool && can_inherit(g->collector[index], from))
+        return 0;
+    if (from && from->spool && collector_has_spool(&e->shared, &g->collector[index]->config))
+        return fail(error, index, "profile: its spool holds records of another: rename it");
+    return collector_open_spool(g->collector[index], index, error);
+}
+
 static int make_collectors(struct exporter *e, struct collectors *g, char *error)
 {
     const struct export_config *exports = &g->config->exports;
@@ -171,7 +204,8 @@ static int make_collectors(struct exporter *e, struct collectors *g, char *error
         if (running) {
             g->collector[i] = *running;
         } else {
-            int rc = collector_create(&e->shared, g->config, i, &g->collector[i], error);
+            g->count = i + 1; /* a half-made one is abandoned, too */
+            int rc = make_collector(e, g, i, error);
             if (rc)
                 return rc;
         }
@@ -197,25 +231,41 @@ static int make_generation(struct exporter *e, const struct config *config, stru
 
 /* --- Life --- */
 
+/* Who starts as root and becomes sensor.user gives it the spool. */
+static void find_owner(struct exporter *e)
+{
+    const char *user = e->shared.options.config->sensor.user;
+    struct passwd entry, *found = NULL;
+    char text[4096];
+
+    if (geteuid() != 0 || !user[0] || getpwnam_r(user, &entry, text, sizeof(text), &found) ||
+        !found)
+        return;
+    e->shared.spool_owner =
+        (struct spool_owner){.given = true, .uid = entry.pw_uid, .gid = entry.pw_gid};
+}
+
+static int fail_directory(char *error, const char *path, int rc)
+{
+    snprintf(error, EXPORTER_ERROR_MAX, "export.spool: %s: %s", path, strerror(-rc));
+    return rc;
+}
+
 static int open_spool_directory(struct exporter *e, char *error)
 {
     const char *path = e->shared.options.config->exports.spool;
 
-    e->shared.spool_directory = -1;
     if (!path[0])
         return 0;
-    if (mkdir(path, 0750) < 0 && errno != EEXIST) {
-        int rc = -errno;
-        snprintf(error, EXPORTER_ERROR_MAX, "export.spool: %s: cannot be made: %s", path,
-                 strerror(-rc));
-        return rc;
-    }
+    find_owner(e);
+    bool made = mkdir(path, 0750) == 0;
+    if (!made && errno != EEXIST)
+        return fail_directory(error, path, -errno);
     e->shared.spool_directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (e->shared.spool_directory >= 0)
-        return 0;
-    int rc = -errno;
-    snprintf(error, EXPORTER_ERROR_MAX, "export.spool: %s: %s", path, strerror(-rc));
-    return rc;
+    if (e->shared.spool_directory < 0)
+        return fail_directory(error, path, -errno);
+    int rc = made ? spool_give(e->shared.spool_directory, &e->shared.spool_owner) : 0;
+    return rc ? fail_directory(error, path, rc) : 0;
 }
 
 static int open_exporter(struct exporter *e, char *error)
@@ -414,14 +464,19 @@ bool exporter_drain(struct exporter *e, uint64_t deadline_ns)
 
 /* --- Reload --- */
 
+/* Drains beside the others, if there is room for it. */
 static void leave(struct exporter *e, struct collector *c)
 {
-    collector_stop(c, e->now_ns + e->now.config->sensor.drain_timeout_ns, e->now_ns);
-    if (e->leaving_count == COLLECTORS_MAX) {
-        collector_destroy(e->leaving[0]); /* too many reloads within one drain_timeout */
-        e->leaving[0] = e->leaving[--e->leaving_count];
+    bool room = e->leaving_count < COLLECTORS_MAX;
+    uint64_t time_ns = room ? e->now.config->sensor.drain_timeout_ns : 0;
+
+    collector_stop(c, e->now_ns + time_ns, e->now_ns);
+    if (room) {
+        e->leaving[e->leaving_count++] = c;
+        return;
     }
-    e->leaving[e->leaving_count++] = c;
+    collector_step(c, e->now_ns); /* its time is over: what it has goes to its spool */
+    collector_destroy(c);
 }
 
 static bool is_in(const struct collectors *g, const struct collector *c)
@@ -432,17 +487,62 @@ static bool is_in(const struct collectors *g, const struct collector *c)
     return false;
 }
 
+/* What the messages in queue and spool are made of cannot change under them. */
+static int check_reload(const struct exporter *e, const struct config *config, char *error)
+{
+    const struct export_config *was = &e->now.config->exports, *is = &config->exports;
+    const char *key = strcmp(was->spool, is->spool)       ? "export.spool"
+                      : was->enterprise != is->enterprise ? "export.enterprise"
+                      : message_domain(e->now.config) != message_domain(config)
+                          ? "export.domain (by default made from sensor.name)"
+                          : NULL;
+
+    if (!key)
+        return 0;
+    snprintf(error, EXPORTER_ERROR_MAX, "%s: cannot change while running: restart weir", key);
+    return -EBUSY;
+}
+
+static struct collector *find_heir(const struct exporter *e, const struct collectors *next,
+                                   const struct collector *c)
+{
+    for (uint32_t i = 0; i < next->count; i++) {
+        struct collector *heir = next->collector[i];
+        if (!is_running(e, heir) && find_predecessor(e, heir) == c && can_inherit(heir, c))
+            return heir;
+    }
+    return NULL;
+}
+
+/* Who is no longer there as it was passes on what it holds, or drains. */
+static void retire(struct exporter *e, const struct collectors *next)
+{
+    for (uint32_t i = 0; i < e->now.count; i++) {
+        struct collector *c = e->now.collector[i];
+        if (is_in(next, c))
+            continue;
+        struct collector *heir = find_heir(e, next, c);
+        e->now.collector[i] = NULL;
+        if (!heir) {
+            leave(e, c);
+            continue;
+        }
+        collector_inherit(heir, c, e->now_ns);
+        collector_destroy(c);
+    }
+}
+
 int exporter_reload(struct exporter *e, const struct config *config, char *error)
 {
     struct collectors next;
 
     read_clock(e);
-    int rc = make_generation(e, config, &next, error);
+    int rc = check_reload(e, config, error);
+    if (!rc)
+        rc = make_generation(e, config, &next, error);
     if (rc)
         return rc;
-    for (uint32_t i = 0; i < e->now.count; i++)
-        if (!is_in(&next, e->now.collector[i]))
-            leave(e, e->now.collector[i]);
+    retire(e, &next);
     for (uint32_t i = 0; i < next.count; i++)
         if (is_running(e, next.collector[i]))
             rc |= collector_adopt(next.collector[i], next.config, e->now_ns);

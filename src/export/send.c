@@ -195,6 +195,7 @@ static void lost(struct collector *c, uint64_t now_ns)
 
     c->session->ops->close(c->session);
     backlog_lost(&c->backlog);
+    collector_copy(c, now_ns);
     memcpy(c->error, c->session->text, sizeof(c->error));
     c->failed = true;
     c->losses += was_up;
@@ -208,7 +209,10 @@ static void session_is_up(struct collector *c, uint64_t now_ns)
     c->connects++;
     c->error[0] = '\0';
     begin_stream(c, now_ns);
-    collector_say(c, LOG_INFO, c->connects == 1 ? "connected to %s" : "connected again to %s",
+    collector_say(c, LOG_INFO,
+                  c->config.transport == TRANSPORT_FILE ? "writes to %s"
+                  : c->connects == 1                    ? "connected to %s"
+                                                        : "connected again to %s",
                   c->session->peer);
     c->failed = false;
 }

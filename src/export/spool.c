@@ -1,82 +1,42 @@
 #include "export/spool.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "export/backlog.h"
-#include "weir/config_limits.h"
+#include "export/spool_internal.h"
 
 #define SEGMENT_OCTETS_MAX (16u << 20)
 #define SEGMENT_OCTETS_MIN (64u << 10)
 #define SEGMENTS_IN_BOUND 64
-#define SEGMENT_DIGITS 16
-#define TICKET_OFFSET_BITS 28
+#define COPY_OCTETS_MAX (1u << (TICKET_OFFSET_BITS - 1))
 
 static_assert(SEGMENT_OCTETS_MAX + 2 * MESSAGE_MAX < 1u << TICKET_OFFSET_BITS, "ticket");
 
-struct segment {
-    struct segment *next;
-    uint64_t number;
-    struct segment_file file; /* fd -1 = not open */
-    uint64_t read_at, mark;   /* octets; delivered up to */
-    uint64_t marked;          /* as it stands in the file */
-    struct export_count unread;
-    uint32_t outstanding; /* read, not done */
-};
-
-struct spool {
-    int directory, lock;
-    uint64_t bound, segment_octets, profile;
-    uint32_t templates;
-    struct spool_io io;
-    struct crc32c crc;
-    struct segment *head, *tail; /* oldest first */
-    struct segment *reader;      /* first that is not read to its end; NULL = none */
-    bool writes;                 /* the tail takes more */
-    bool dirty;                  /* since the last sync */
-    uint64_t next_number, octets;
-    struct export_count count;
-    uint8_t *buffer; /* of one frame */
-};
-
 /* --- Files --- */
 
-static void segment_name(uint64_t number, char name[32])
+void spool_segment_name(uint64_t number, char name[32])
 {
     snprintf(name, 32, "%016" PRIx64 ".seg", number);
 }
 
-static bool parse_name(const char *name, uint64_t *number)
-{
-    char again[32];
-
-    if (strlen(name) != SEGMENT_DIGITS + 4 || strspn(name, "0123456789abcdef") != SEGMENT_DIGITS)
-        return false;
-    *number = strtoull(name, NULL, 16);
-    segment_name(*number, again);
-    return strcmp(name, again) == 0 && *number < 1ull << (64 - TICKET_OFFSET_BITS);
-}
-
-static int open_segment(struct spool *s, struct segment *g, int flags)
+int spool_segment_open(struct spool *s, struct segment *g, int flags)
 {
     char name[32];
 
     if (g->file.fd >= 0)
         return 0;
-    segment_name(g->number, name);
+    spool_segment_name(g->number, name);
     g->file.fd = openat(s->directory, name, flags | O_CLOEXEC | O_NOFOLLOW, 0640);
     return g->file.fd < 0 ? -errno : 0;
 }
 
-static struct segment *make_segment(struct spool *s, uint64_t number)
+struct segment *spool_segment_create(struct spool *s, uint64_t number)
 {
     struct segment *g = calloc(1, sizeof(*g));
 
@@ -87,14 +47,14 @@ static struct segment *make_segment(struct spool *s, uint64_t number)
     return g;
 }
 
-static void free_segment(struct segment *g)
+void spool_segment_destroy(struct segment *g)
 {
     if (g->file.fd >= 0)
         close(g->file.fd);
     free(g);
 }
 
-static void link_segment(struct spool *s, struct segment *g)
+void spool_segment_link(struct spool *s, struct segment *g)
 {
     if (s->tail)
         s->tail->next = g;
@@ -129,12 +89,12 @@ static void delete_segment(struct spool *s, struct segment *g)
 {
     char name[32];
 
-    segment_name(g->number, name);
+    spool_segment_name(g->number, name);
     unlinkat(s->directory, name, 0);
     unlink_segment(s, g);
     s->octets -= g->file.size;
     export_count_subtract(&s->count, &g->unread);
-    free_segment(g);
+    spool_segment_destroy(g);
 }
 
 static bool is_finished(const struct segment *g)
@@ -142,160 +102,7 @@ static bool is_finished(const struct segment *g)
     return g->read_at >= g->file.size && !g->outstanding;
 }
 
-/* --- Opening --- */
-
-enum verdict { OURS, EMPTY, OTHER };
-
-/* Adds up what is to be read from the mark on. */
-static enum verdict scan(struct spool *s, struct segment *g, struct spool_found *found)
-{
-    struct segment_frame frame;
-    uint64_t at = g->read_at, behind = at;
-    bool any = false;
-    int error;
-
-    while (segment_find(&g->file, &at, &frame, &error)) {
-        if (frame.profile != s->profile || frame.templates != s->templates)
-            return OTHER;
-        struct export_count count = {frame.info.records, frame.info.packets, frame.info.octets};
-        export_count_add(&g->unread, &count);
-        found->skipped += at - behind;
-        at += sizeof(frame) + frame.info.len;
-        behind = at;
-        any = true;
-    }
-    found->skipped += g->file.size - behind;
-    return any ? OURS : EMPTY;
-}
-
-/* A file of our name that is empty, done, or damaged all over is deleted; with strange content it
- * is not ours. */
-static int adopt_segment(struct spool *s, uint64_t number, struct spool_found *found)
-{
-    struct segment *g = make_segment(s, number);
-    struct stat st;
-    int error = 0;
-
-    if (!g)
-        return -ENOMEM;
-    if (open_segment(s, g, O_RDWR) || fstat(g->file.fd, &st) < 0 || !S_ISREG(st.st_mode) ||
-        st.st_size > 1 << (TICKET_OFFSET_BITS - 1)) {
-        found->other++;
-        free_segment(g);
-        return 0;
-    }
-    g->file.size = (uint64_t)st.st_size;
-    g->read_at = g->mark = g->marked = segment_begin(&g->file, &error);
-    enum verdict verdict = scan(s, g, found);
-    bool strange = verdict == EMPTY && g->read_at == 0 && g->file.size > 0;
-    close(g->file.fd);
-    g->file.fd = -1;
-    if (verdict == OURS) {
-        found->segments++;
-        export_count_add(&found->count, &g->unread);
-        link_segment(s, g);
-        return 0;
-    }
-    if (verdict == EMPTY && !strange) {
-        char name[32];
-        segment_name(number, name);
-        unlinkat(s->directory, name, 0);
-    } else {
-        found->other++;
-    }
-    free_segment(g);
-    return 0;
-}
-
-static int by_number(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-    return x < y ? -1 : x > y;
-}
-
-/* Numbers of the segments in the directory, ascending. */
-static int list_segments(struct spool *s, uint64_t **numbers, size_t *count)
-{
-    int fd = openat(s->directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *directory = fd < 0 ? NULL : fdopendir(fd);
-    size_t room = 0;
-    uint64_t number;
-
-    if (!directory)
-        return -errno;
-    for (struct dirent *entry; (entry = readdir(directory));) {
-        if (!parse_name(entry->d_name, &number))
-            continue;
-        if (*count == room) {
-            room = room ? 2 * room : 64;
-            uint64_t *more = reallocarray(*numbers, room, sizeof(**numbers));
-            if (!more) {
-                closedir(directory);
-                return -ENOMEM;
-            }
-            *numbers = more;
-        }
-        (*numbers)[(*count)++] = number;
-    }
-    closedir(directory);
-    if (*count)
-        qsort(*numbers, *count, sizeof(**numbers), by_number);
-    return 0;
-}
-
-static int adopt_segments(struct spool *s, struct spool_found *found)
-{
-    uint64_t *numbers = NULL;
-    size_t count = 0;
-    int rc = list_segments(s, &numbers, &count);
-
-    for (size_t i = 0; !rc && i < count; i++) {
-        rc = adopt_segment(s, numbers[i], found);
-        s->next_number = numbers[i] + 1;
-    }
-    free(numbers);
-    return rc;
-}
-
-static void directory_name(const char *name, char out[CONFIG_NAME_MAX])
-{
-    static const char fine[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
-
-    snprintf(out, CONFIG_NAME_MAX, "%s", name);
-    for (char *c = out; *c; c++)
-        if (!strchr(fine, *c) || (c == out && *c == '.'))
-            *c = '_';
-}
-
-static int fail(char *text, const char *name, const char *what, int error)
-{
-    snprintf(text, SPOOL_TEXT_MAX, "spool directory %s: %s: %s", name, what, strerror(-error));
-    return error;
-}
-
-static int enter_directory(struct spool *s, const struct spool_options *o, char *text)
-{
-    char name[CONFIG_NAME_MAX];
-
-    directory_name(o->name, name);
-    if (mkdirat(o->directory, name, 0750) < 0 && errno != EEXIST)
-        return fail(text, name, "cannot be made", -errno);
-    s->directory = openat(o->directory, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (s->directory < 0)
-        return fail(text, name, "cannot be opened", -errno);
-    s->lock = openat(s->directory, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
-    if (s->lock < 0)
-        return fail(text, name, "lock", -errno);
-    if (flock(s->lock, LOCK_EX | LOCK_NB) == 0)
-        return 0;
-    snprintf(text, SPOOL_TEXT_MAX,
-             "spool directory %s: another sensor uses it (give each an export.spool of its own)",
-             name);
-    return -EBUSY;
-}
-
-static uint64_t segment_size(uint64_t bound)
+uint64_t spool_segment_size(uint64_t bound)
 {
     uint64_t size = bound / SEGMENTS_IN_BOUND;
 
@@ -304,55 +111,15 @@ static uint64_t segment_size(uint64_t bound)
     return size < SEGMENT_OCTETS_MIN ? SEGMENT_OCTETS_MIN : size;
 }
 
-static struct spool *make_spool(const struct spool_options *o)
-{
-    struct spool *s = calloc(1, sizeof(*s));
-
-    if (!s)
-        return NULL;
-    s->directory = s->lock = -1;
-    s->bound = o->bound;
-    s->segment_octets = segment_size(o->bound);
-    s->profile = o->profile;
-    s->templates = o->templates;
-    s->io = o->io ? *o->io : (struct spool_io){pread, pwrite, fdatasync};
-    crc32c_init(&s->crc);
-    s->buffer = malloc(sizeof(struct segment_frame) + MESSAGE_MAX);
-    return s;
-}
-
-int spool_open(const struct spool_options *o, struct spool **out, struct spool_found *found,
-               char *text)
-{
-    struct spool *s = make_spool(o);
-    int rc = s && s->buffer ? 0 : -ENOMEM;
-
-    *found = (struct spool_found){0};
-    if (rc)
-        snprintf(text, SPOOL_TEXT_MAX, "spool: out of memory");
-    else
-        rc = enter_directory(s, o, text);
-    if (!rc) {
-        rc = adopt_segments(s, found);
-        if (rc)
-            fail(text, o->name, "cannot be read", rc);
-    }
-    if (rc)
-        spool_close(s);
-    else
-        *out = s;
-    return rc;
-}
-
 /* --- Writing --- */
 
 static int begin_segment(struct spool *s)
 {
-    struct segment *g = make_segment(s, s->next_number);
+    struct segment *g = spool_segment_create(s, s->next_number);
 
     if (!g)
         return -ENOMEM;
-    int rc = open_segment(s, g, O_RDWR | O_CREAT | O_EXCL);
+    int rc = spool_segment_open(s, g, O_RDWR | O_CREAT | O_EXCL);
     if (!rc) {
         s->next_number++;
         rc = segment_write_header(&g->file, sizeof(struct segment_header));
@@ -360,16 +127,16 @@ static int begin_segment(struct spool *s)
             rc = fsync(s->directory) < 0 && errno != EINVAL ? -errno : 0;
         if (rc) {
             char name[32];
-            segment_name(g->number, name);
+            spool_segment_name(g->number, name);
             unlinkat(s->directory, name, 0);
         }
     }
     if (rc) {
-        free_segment(g);
+        spool_segment_destroy(g);
         return rc;
     }
     g->file.size = g->read_at = g->mark = g->marked = sizeof(struct segment_header);
-    link_segment(s, g);
+    spool_segment_link(s, g);
     s->writes = true;
     return 0;
 }
@@ -444,7 +211,7 @@ int spool_append(struct spool *s, const struct message_info *info, const uint8_t
 
 static int write_mark(struct spool *s, struct segment *g)
 {
-    if (g->mark == g->marked || open_segment(s, g, O_RDWR))
+    if (g->mark == g->marked || spool_segment_open(s, g, O_RDWR))
         return 0;
     int rc = segment_write_header(&g->file, g->mark);
     if (!rc)
@@ -462,8 +229,51 @@ int spool_sync(struct spool *s)
     }
     if (s->dirty && s->writes && s->io.fdatasync(s->tail->file.fd) < 0)
         rc = -errno;
+    if (s->dirty && s->copy.fd >= 0 && s->io.fdatasync(s->copy.fd) < 0)
+        rc = -errno;
     s->dirty = false;
     return rc;
+}
+
+static int begin_copy(struct spool *s)
+{
+    int flags = O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW;
+
+    s->copy = (struct segment_file){
+        .fd = openat(s->directory, COPY_NAME, flags, 0640), .io = &s->io, .crc = &s->crc};
+    if (s->copy.fd < 0)
+        return -errno;
+    s->copy.size = sizeof(struct segment_header);
+    return segment_write_header(&s->copy, s->copy.size);
+}
+
+int spool_copy(struct spool *s, const struct message_info *info, const uint8_t *octets)
+{
+    struct segment_frame frame = {.templates = s->templates, .info = *info, .profile = s->profile};
+    int rc = s->copy.fd < 0 ? begin_copy(s) : 0;
+
+    if (!rc && s->copy.size > COPY_OCTETS_MAX)
+        rc = -EFBIG;
+    if (!rc)
+        rc = segment_append(&s->copy, &frame, octets, s->buffer);
+    if (!rc)
+        s->dirty = true;
+    return rc;
+}
+
+void spool_copy_drop(struct spool *s)
+{
+    if (s->copy.fd < 0)
+        return;
+    close(s->copy.fd);
+    s->copy.fd = -1;
+    unlinkat(s->directory, COPY_NAME, 0);
+}
+
+void spool_set_bound(struct spool *s, uint64_t bound)
+{
+    s->bound = bound;
+    s->segment_octets = spool_segment_size(bound);
 }
 
 /* --- Reading --- */
@@ -542,7 +352,7 @@ bool spool_read(struct spool *s, struct message_info *info, uint8_t *octets, uin
 
     while (!spool_is_empty(s)) {
         struct segment *g = s->reader;
-        if (open_segment(s, g, O_RDWR)) {
+        if (spool_segment_open(s, g, O_RDWR)) {
             fail_segment(s, g, loss);
             continue;
         }
@@ -624,8 +434,10 @@ void spool_close(struct spool *s)
         spool_sync(s);
     for (struct segment *g; (g = s->head);) {
         s->head = g->next;
-        free_segment(g);
+        spool_segment_destroy(g);
     }
+    if (s->copy.fd >= 0)
+        close(s->copy.fd);
     if (s->directory >= 0)
         close(s->directory);
     if (s->lock >= 0)

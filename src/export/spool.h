@@ -15,6 +15,7 @@
  *     damage         frames that do not check are skipped, searched past, and counted
  *     bound          the oldest segment goes, and is counted, before the bound is passed
  *     strangers      files that are not ours, and segments of other templates, are left alone
+ *     connections    what a lost one may have swallowed is copied to again.seg, see spool_copy()
  *     two sensors    the second is refused (-EBUSY)
  */
 #pragma once
@@ -29,10 +30,21 @@
 
 struct spool;
 
+/* Whom the files are given to: a sensor begins as root and becomes a user. */
+struct spool_owner {
+    bool given;
+    uid_t uid;
+    gid_t gid;
+};
+
+/* -errno when it cannot be done. */
+int spool_give(int fd, const struct spool_owner *);
+
 struct spool_options {
-    int directory;             /* that holds one directory per collector; not taken over */
-    const char *name;          /* of the collector: names the directory, letters other than
-                                  [A-Za-z0-9._-] replaced */
+    int directory;    /* that holds one directory per collector; not taken over */
+    const char *name; /* of the collector: names the directory, letters other than
+                         [A-Za-z0-9._-] replaced */
+    struct spool_owner owner;
     uint64_t bound;            /* octets of all segments together */
     uint64_t profile;          /* enum export_profile */
     uint32_t templates;        /* hash of the templates; segments with another are left alone */
@@ -81,6 +93,15 @@ bool spool_holds(const struct spool *, uint64_t ticket);
 
 /* Everything appended is on disk afterwards. 0 or -errno. */
 int spool_sync(struct spool *);
+
+/* A copy of what a lost connection may have swallowed and memory still holds: it is read only after
+ * the next start, should the sensor be killed. Beside the bound. Each message once; dropped when
+ * none of them is needed any more. */
+int spool_copy(struct spool *, const struct message_info *, const uint8_t *octets);
+void spool_copy_drop(struct spool *);
+
+/* From the next append on. */
+void spool_set_bound(struct spool *, uint64_t bound);
 
 /* Not yet read. */
 struct export_count spool_count(const struct spool *);

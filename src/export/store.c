@@ -99,12 +99,42 @@ static void spill(struct collector *c, uint64_t now_ns)
     }
 }
 
+void collector_copy(struct collector *c, uint64_t now_ns)
+{
+    if (!c->spool)
+        return;
+    for (struct message *m = c->backlog.again.head; m; m = m->next) {
+        if (m->copied || (m->ticket && spool_holds(c->spool, m->ticket)))
+            continue;
+        if (spool_copy(c->spool, &m->info, m->octets)) {
+            c->spool_errors++;
+            break;
+        }
+        m->copied = c->copied = true;
+    }
+    if (c->copied)
+        c->sync_ns = now_ns + SYNC_NS;
+}
+
+/* Copies whose messages have all been delivered go; until then they are looked at again. */
+static void check_copies(struct collector *c, uint64_t now_ns)
+{
+    if (!c->copied)
+        return;
+    c->copied = backlog_has_copied(&c->backlog);
+    if (c->copied)
+        c->sync_ns = now_ns + SYNC_NS;
+    else
+        spool_copy_drop(c->spool);
+}
+
 static void sync_spool(struct collector *c, uint64_t now_ns)
 {
     if (!c->spool || now_ns < c->sync_ns)
         return;
     c->sync_ns = COLLECTOR_NEVER;
     int rc = spool_sync(c->spool);
+    check_copies(c, now_ns);
     if (!rc)
         return;
     c->spool_errors++;

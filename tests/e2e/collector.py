@@ -278,7 +278,8 @@ def wait_for(what, say, timeout=60):
 
 def config(*collectors, **exports):
     """A configuration as export_load takes it; collectors are sections."""
-    return {'export': {'collectors': [{'reconnect': '1s', **c} for c in collectors], 'domain': 7, 'flush': '100ms',
+    return {'sensor': {'drain_timeout': '1s'},
+            'export': {'collectors': [{'reconnect': '1s', **c} for c in collectors], 'domain': 7, 'flush': '100ms',
                        **exports}}
 
 

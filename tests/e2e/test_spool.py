@@ -109,6 +109,20 @@ def test_kill_9_costs_no_more_than_what_was_just_handed_over(tmp_path, reader):
     assert not reader.problems()
 
 
+def test_kill_9_after_the_collector_was_killed(tmp_path, reader):
+    """What the dead collector may not have read is on disk, too."""
+    load = Load(tmp_path, settings(reader, tmp_path / 'spool'), 10_000_000, 20_000)
+    wait_for(lambda: len(reader.ids()) > 20_000, 'the reader to read')
+    reader.kill()
+    load.wait_until(lambda one: one.of()['spooled'] > 30_000, 'records to be spooled')
+    load.kill()
+    old = load.lines[-11]['handed']
+    reader.start()
+    Load(tmp_path, settings(reader, tmp_path / 'spool'), 0, 0, name='again').finish()
+    wait_for(lambda: set(range(1, old + 1)) <= set(reader.ids()), 'all but the last moment')
+    assert not reader.problems()
+
+
 def can_mount():
     return subprocess.run(['unshare', '-m', 'mount', '-t', 'tmpfs', 'none', '/mnt'], capture_output=True).returncode == 0
 

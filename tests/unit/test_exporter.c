@@ -610,6 +610,41 @@ static void reload_keeps_what_did_not_change(void **state)
     free(next);
 }
 
+/* The same name elsewhere: what it holds, spool included, goes there. */
+static void reload_passes_on_to_the_same_name(void **state)
+{
+    struct test *t = *state;
+    struct config *next = malloc(sizeof(*next));
+    char error[EXPORTER_ERROR_MAX];
+
+    snprintf(t->config->exports.spool, CONFIG_PATH_MAX, "%s/spool", t->directory);
+    struct collector_config *c = add_collector(t, TRANSPORT_TCP);
+    c->spool_octets = 4 << 20;
+    c->port = 1; /* nobody */
+    create(t);
+    for (int i = 0; i < 20; i++) {
+        add(t, 300);
+        step(t, 100);
+    }
+    assert_true(stats(t, 0).spooled.records > 0);
+    *next = *t->config;
+    next->exports.collector[0].port = t->reader.port;
+    assert_int_equal(exporter_reload(t->exporter, next, error), 0);
+    check_ledgers(t);
+    settle(t);
+    assert_int_equal(missing(t), 0);
+    next->exports.domain = 78;
+    assert_int_equal(exporter_reload(t->exporter, next, error), -EBUSY);
+    assert_non_null(strstr(error, "export.domain"));
+    next->exports.domain = 77;
+    next->exports.collector[0].profile = PROFILE_UNIFLOW; /* its spool is another's */
+    assert_int_not_equal(exporter_reload(t->exporter, next, error), 0);
+    add(t, 10);
+    settle(t);
+    assert_int_equal(missing(t), 0);
+    free(next);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -629,6 +664,7 @@ int main(void)
         TEST(sends_datagrams),
         TEST(failover_hands_over),
         TEST(reload_keeps_what_did_not_change),
+        TEST(reload_passes_on_to_the_same_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -312,7 +312,7 @@ static void damage(const struct test *t, const char *name, off_t at, size_t len)
     close(fd);
 }
 
-#define FIRST "0000000000000000.seg"
+#define FIRST "0000000000100000.seg"
 
 static void damage_costs_what_it_covers(void **state)
 {
@@ -418,6 +418,28 @@ static void second_sensor_is_refused(void **state)
     t->spool = first;
 }
 
+/* A copy is read only after the next start, first of all. */
+static void copy_is_for_the_next_start(void **state)
+{
+    struct test *t = *state;
+    uint8_t octets[LEN];
+    struct message_info info = {.len = LEN, .records = 3, .packets = 1, .octets = 2};
+
+    for (unsigned i = 0; i < LEN; i++)
+        octets[i] = (uint8_t)(1 + i);
+    assert_int_equal(spool_copy(t->spool, &info, octets), 0);
+    assert_int_equal(next_done(t), -1);
+    append(t, 2);
+    reopen(t);
+    assert_int_equal(t->found.count.records, 6);
+    assert_int_equal(next_done(t), 1);
+    assert_int_equal(next_done(t), 2);
+    assert_int_equal(spool_copy(t->spool, &info, octets), 0);
+    spool_copy_drop(t->spool);
+    reopen(t);
+    assert_int_equal(t->found.count.records, 0);
+}
+
 /* What was synchronised is there after kill -9. */
 static void killed_writer(void **state)
 {
@@ -461,6 +483,7 @@ int main(void)
         TEST(strangers_are_left_alone),
         TEST(other_templates_are_left_alone),
         TEST(second_sensor_is_refused),
+        TEST(copy_is_for_the_next_start),
         TEST(killed_writer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
