@@ -1,5 +1,9 @@
 """Metrics and the status of the control socket: as text of a made-up status, and of a running sensor."""
+import contextlib
+import ctypes
 import json
+import os
+import pathlib
 import signal
 import socket
 import subprocess
@@ -213,3 +217,68 @@ def test_the_service_manager_hears_of_it(tmp_path):
         hear('RELOADING=1')
         assert sensor.stop() == 0
         hear('STOPPING=1')
+
+
+PTRACE_SEIZE, PTRACE_INTERRUPT, PTRACE_DETACH = 0x4206, 0x4207, 17
+WALL = 0x40000000
+
+
+@contextlib.contextmanager
+def stopped(thread):
+    """One thread of another process stands still, as if it hung in the kernel."""
+    ptrace = ctypes.CDLL(None, use_errno=True).ptrace
+    ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+
+    def call(request):
+        assert ptrace(request, thread, None, None) == 0, os.strerror(ctypes.get_errno())
+
+    call(PTRACE_SEIZE)
+    call(PTRACE_INTERRUPT)
+    os.waitpid(thread, WALL)
+    try:
+        yield
+    finally:
+        call(PTRACE_DETACH)
+
+
+def thread_of(process, name):
+    return next(int(task.name) for task in pathlib.Path(f'/proc/{process.pid}/task').iterdir()
+                if (task / 'comm').read_text().strip() == name)
+
+
+@lab.needed
+def test_a_stuck_worker_is_told_and_starves_the_watchdog(tmp_path):
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    manager.bind(str(tmp_path / 'notify'))
+
+    def pings():
+        heard = 0
+        manager.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                heard += b'WATCHDOG=1' in manager.recv(4096)
+        return heard
+
+    def told(net, name):
+        return value(exposition.read(fetch(net, '/metrics')[1]), name)
+
+    with manager, lab.pair() as net:
+        sensor = net.weir(net.sensor, '-i', 'mon0', '--sensor.metrics', '127.0.0.1:9911', '--sensor.stuck_timeout',
+                          '500ms', env={'NOTIFY_SOCKET': str(tmp_path / 'notify')})
+        sensor.wait_line('records to stdout')
+        thread = thread_of(sensor, 'weir-work-0')
+        lab.wait_for(pings, 'keep-alives')
+        lab.wait_for(lambda: told(net, 'weir_worker_turns_total') > 0, 'a snapshot')
+        before = told(net, 'weir_stuck_workers_total')
+        with stopped(thread):
+            sensor.wait_line(f'worker 0 is stuck: .*thread {thread}, state t, last on core')
+            lab.wait_for(lambda: fetch(net, '/healthz') == (503, 'worker 0: stuck\n'), '/healthz says so')
+            assert told(net, 'weir_stuck_workers_total') == before + 1
+            pings()  # those from before it stood still
+            then = told(net, 'weir_worker_snapshot_age_seconds')
+            lab.wait_for(lambda: told(net, 'weir_worker_snapshot_age_seconds') > then + 1, 'a second passes')
+            assert pings() == 0
+        sensor.wait_line('worker 0 moves again')
+        lab.wait_for(lambda: fetch(net, '/healthz') == (200, 'ok\n'), 'healthy again')
+        lab.wait_for(pings, 'keep-alives again')
+        assert sensor.stop() == 0
