@@ -61,6 +61,7 @@ struct xdp_port {
     struct xdp_socket socket[XDP_SOCKETS_MAX];
     atomic_flag accounting; /* taken by whoever steps an account */
     struct xdp_account account[XDP_SOCKETS_MAX];
+    _Atomic uint64_t misdirected[XDP_SOCKETS_MAX]; /* what the accounts have found */
     char about[CAPTURE_ERROR_MAX];
     struct xdp_queue *queue; /* one per worker */
 };

@@ -77,14 +77,14 @@ static int queue_wait_fd(const struct capture *capture)
 /* Two threads that ask at once: one steps the account, the other takes what stands there. */
 static uint64_t misdirected(struct xdp_port *port, uint32_t socket, const struct xdp_reading *r)
 {
-    struct xdp_account *account = &port->account[socket];
-    uint64_t now = now_ns();
+    _Atomic uint64_t *found = &port->misdirected[socket];
 
-    if (atomic_flag_test_and_set_explicit(&port->accounting, memory_order_acquire))
-        return __atomic_load_n(&account->misdirected, __ATOMIC_RELAXED);
-    uint64_t found = xdp_account_step(account, r, now);
-    atomic_flag_clear_explicit(&port->accounting, memory_order_release);
-    return found;
+    if (!atomic_flag_test_and_set_explicit(&port->accounting, memory_order_acquire)) {
+        uint64_t now = xdp_account_step(&port->account[socket], r, now_ns());
+        atomic_store_explicit(found, now, memory_order_relaxed);
+        atomic_flag_clear_explicit(&port->accounting, memory_order_release);
+    }
+    return atomic_load_explicit(found, memory_order_relaxed);
 }
 
 static void socket_stats(struct xdp_port *port, uint32_t number, struct capture_stats *stats)

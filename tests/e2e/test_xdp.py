@@ -1,5 +1,6 @@
 """AF_XDP ports: how they are opened and refused, what they deliver, what they survive."""
 import json
+import pathlib
 import sys
 import time
 
@@ -338,6 +339,19 @@ def test_run_ends_when_the_interface_goes(net):
     assert 'xdp:mon0: the interface is gone' in sensor.stderr
     assert sum(r['orig_pkts'] for r in map(json.loads, sensor.stdout.splitlines())) == sent
     assert 'ledger closed' in sensor.stderr
+
+
+def test_run_needs_no_rights_once_it_is_open(net):
+    sensor = net.weir(net.sensor, '-i', 'xdp:mon0', '-f', 'json', '--sensor.user', 'nobody')
+    sensor.wait_line(READY)
+    for task in pathlib.Path(f'/proc/{sensor.pid}/task').iterdir():
+        status = (task / 'status').read_text()
+        assert 'CapEff:\t0000000000000000' in status and 'Uid:\t65534\t65534' in status, status
+    sent = replay(net, [eth(udp()) for _ in range(200)])
+    lab.wait_for(lambda: net.sensor.counters('mon0')['rx']['packets'] >= sent, 'all arrived')
+    assert sensor.stop() == 0, sensor.stderr
+    assert f'received {sent}, delivered {sent}' in sensor.stderr and 'ledger closed' in sensor.stderr
+    assert not net.sensor.has_xdp('mon0')
 
 
 def test_run_refuses_in_one_line(net):
