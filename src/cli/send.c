@@ -210,6 +210,8 @@ int cli_send_finish(struct cli_send *s)
     do
         step(s, s->busy ? WAIT_MS : 0);
     while (s->busy);
+    while (exporter_count(s->exporter) > s->config.exports.collector_count)
+        exporter_step(s->exporter, WAIT_MS); /* those that are given up */
     exporter_drain(s->exporter, monotonic_ns() + s->drain_ns);
     inspect(s);
     for (uint32_t i = 0; i < s->target_count; i++)
