@@ -331,8 +331,8 @@ void sensor_destroy(struct sensor *s)
     if (!s)
         return;
     doors_close(s->doors);
-    if (s->abandoned) /* a thread still uses all of it; the process ends */
-        return;
+    if (s->abandoned) /* a thread still uses all of it, and what libraries would take down at exit */
+        _exit(EXIT_FAILURE);
     close_all(s);
     if (s->ticks >= 0)
         close(s->ticks);

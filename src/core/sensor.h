@@ -49,7 +49,7 @@ int sensor_create(const struct sensor_options *, struct sensor **, char error[SE
  * logged. */
 int sensor_run(struct sensor *);
 
-/* NULL is fine. */
+/* NULL is fine. Ends the process when a thread could not be ended, which sensor_run() has said. */
 void sensor_destroy(struct sensor *);
 
 /* The ledger of all, and of each worker and collector, for people. */

@@ -169,7 +169,7 @@ static void print_ports(const struct sensor_status *s, FILE *out)
 {
     for (uint32_t p = 0; p < s->port_count; p++) {
         const struct port_stats *i = &s->port[p].interface;
-        if (!port_takes(s->port[p].source))
+        if (!port_takes(s->port[p].source) || !(i->interface_packets | i->passed | i->ignored))
             continue;
         fprintf(out,
                 "port %s: interface received %" PRIu64 ", passed on %" PRIu64 ", ignored %" PRIu64
