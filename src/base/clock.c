@@ -18,7 +18,8 @@
 #define BASELINE_NS (32 * SECOND) /* a rate is measured over one to two of these */
 #define SLEW_NS (16 * SECOND)     /* a difference to UTC goes away within about this */
 #define SLEW_LIMIT 2000           /* at most one part in so many: 500 ppm */
-#define SAMPLE_TRIES 5
+#define SAMPLE_TRIES 20
+#define SAMPLE_GOOD_NS 5000 /* between the reads: no better one is looked for */
 
 struct clock {
     enum clock_ticks kind;
@@ -82,7 +83,7 @@ void clock_sample(const struct clock *c, struct clock_sample *out)
 {
     uint64_t best = UINT64_MAX;
 
-    for (int i = 0; i < SAMPLE_TRIES; i++) {
+    for (int i = 0; i < SAMPLE_TRIES && best > SAMPLE_GOOD_NS; i++) {
         uint64_t before = clock_of(CLOCK_MONOTONIC);
         uint64_t ticks = ticks_read(c), utc = clock_of(CLOCK_REALTIME);
         uint64_t after = clock_of(CLOCK_MONOTONIC);

@@ -21,7 +21,7 @@
 
 struct clock;
 
-#define CLOCK_STEP_NS 500000000 /* a larger difference to UTC is a step, not drift */
+#define CLOCK_STEP_NS 128000000 /* a larger difference to UTC is a step, not drift */
 
 enum clock_ticks {
     CLOCK_TICKS_BEST, /* the time stamp counter where it may be used */

@@ -127,22 +127,31 @@ static bool wants_notices(const struct sensor *s)
     return s->options.face && s->options.face->per_connection;
 }
 
-static int create_worker(struct sensor *s, uint32_t w, uint32_t flows, char *error)
+static bool has_queue(const struct sensor *s, uint32_t w)
 {
-    struct worker_options options = {.index = (uint16_t)w,
-                                     .config = config_of(s),
-                                     .clock = s->clock,
-                                     .max_flows = flows,
-                                     .inline_mode = config_of(s)->capture.mode == MODE_INLINE,
-                                     .notices = wants_notices(s)};
+    for (uint32_t p = 0; p < s->port_count; p++)
+        if (s->port[p]->ops->queue(s->port[p], w))
+            return true;
+    return false;
+}
 
+/* Ports may have fewer queues than were wanted: *workers becomes those with a queue. */
+static int count_workers(const struct sensor *s, uint32_t *workers, char *error)
+{
+    uint32_t count = 0;
+
+    while (count < *workers && has_queue(s, count))
+        count++;
+    *workers = count;
+    return count ? 0 : fail(error, -ENODEV, "capture.ports: no queue to receive from");
+}
+
+static int create_worker(struct sensor *s, uint32_t w, const struct worker_options *common)
+{
+    struct worker_options options = *common;
+
+    options.index = (uint16_t)w;
     fill_queues(s, w, &options);
-    if (!options.queue_count)
-        return 0;
-    if (s->worker_count + 1 != w + 1)
-        return fail(error, -EINVAL,
-                    "capture.workers: a worker has queues, the one before has none");
-    options.audit = &s->audit_secret;
     if (s->hunts) {
         options.deltas = hunter_deltas;
         options.turn = hunter_turn;
@@ -150,7 +159,7 @@ static int create_worker(struct sensor *s, uint32_t w, uint32_t flows, char *err
     }
     int rc = worker_create(&options, &s->worker[w]);
     if (rc)
-        return fail(error, rc, "flow.max_flows: memory for the flow table");
+        return rc;
     s->worker_count++;
     worker_offer(s->worker[w], s->first);
     return 0;
@@ -166,18 +175,22 @@ static int create_hunts(struct sensor *s, uint32_t workers, char *error)
     return hunts_create(&options, &s->hunts, error);
 }
 
-/* Ports may have fewer queues than were wanted: only workers with a queue are made. */
-static int create_workers(struct sensor *s, uint32_t wanted, char *error)
+/* flow.max_flows is over all workers. */
+static int create_workers(struct sensor *s, uint32_t count, char *error)
 {
-    uint64_t all = config_of(s)->flow.max_flows;
+    uint64_t flows = config_of(s)->flow.max_flows;
     int rc = 0;
 
-    if (!all)
-        all = flow_table_default_flows();
-    uint32_t share = (uint32_t)(all / wanted);
-    for (uint32_t w = 0; w < wanted && !rc; w++)
-        rc = create_worker(s, w, share < FLOWS_MIN ? FLOWS_MIN : share, error);
-    return rc;
+    flows = (flows ? flows : flow_table_default_flows()) / count;
+    struct worker_options common = {.config = config_of(s),
+                                    .clock = s->clock,
+                                    .max_flows = flows < FLOWS_MIN ? FLOWS_MIN : (uint32_t)flows,
+                                    .inline_mode = config_of(s)->capture.mode == MODE_INLINE,
+                                    .notices = wants_notices(s),
+                                    .audit = count > 1 ? &s->audit_secret : NULL};
+    for (uint32_t w = 0; w < count && !rc; w++)
+        rc = create_worker(s, w, &common);
+    return rc ? fail(error, rc, "flow.max_flows: memory for the flow table") : 0;
 }
 
 /* --- Where records go --- */
@@ -280,6 +293,8 @@ static int open_all(struct sensor *s, const struct config *config, char *error)
     if (!rc)
         rc = open_ports(s, workers, error);
     if (!rc)
+        rc = count_workers(s, &workers, error);
+    if (!rc)
         rc = create_hunts(s, workers, error);
     if (!rc)
         rc = create_workers(s, workers, error);
@@ -331,7 +346,8 @@ void sensor_destroy(struct sensor *s)
     if (!s)
         return;
     doors_close(s->doors);
-    if (s->abandoned) /* a thread still uses all of it, and what libraries would take down at exit */
+    if (s->abandoned) /* a thread still uses all of it, and what libraries would take down at exit
+                       */
         _exit(EXIT_FAILURE);
     close_all(s);
     if (s->ticks >= 0)
