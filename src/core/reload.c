@@ -1,12 +1,16 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "config/config.h"
 #include "config/keys.h"
 #include "config/value.h"
 #include "core/notify.h"
 #include "core/sensor_inside.h"
+
+#define ADOPT_MS 3000 /* for workers to adopt a generation */
+#define RETRY_MS 10
 
 /* What a running sensor can take over, by the beginning of the key. */
 static const char *const changeable[] = {
@@ -92,18 +96,51 @@ static int check(struct sensor *s, const struct config *config, char error[SENSO
     return covered ? 0 : -EACCES;
 }
 
+/* Workers adopt a generation within a turn of their sweep: one that comes sooner waits for that. */
+static int retry(int *left_ms)
+{
+    struct timespec pause = {0, RETRY_MS * 1000000L};
+
+    *left_ms -= RETRY_MS;
+    return *left_ms > 0 && !nanosleep(&pause, NULL);
+}
+
+static int load_hunts(struct sensor *s, const struct config *config, char error[SENSOR_ERROR_MAX])
+{
+    int left_ms = ADOPT_MS, rc = 0;
+
+    if (!s->hunts)
+        return 0;
+    do
+        rc = hunts_load(s->hunts, config, error);
+    while (rc == -EBUSY && retry(&left_ms));
+    return rc;
+}
+
+/* False: a worker still uses the generation before the one in force. */
+static bool retired(struct sensor *s)
+{
+    int left_ms = ADOPT_MS;
+
+    do
+        sensor_retire(s);
+    while (s->retired && retry(&left_ms));
+    return !s->retired;
+}
+
 /* The exporter may still refuse; nothing has changed before it has agreed. */
 static int take_over(struct sensor *s, struct generation *new, char error[SENSOR_ERROR_MAX])
 {
     char why[EXPORTER_ERROR_MAX] = "";
-    int rc = 0;
+    int rc;
 
     if (!s->exporter && new->config.exports.collector_count) {
         snprintf(error, SENSOR_ERROR_MAX,
                  "export.collectors has its first collector, which needs a restart");
         return -EBUSY;
     }
-    if (s->hunts && (rc = hunts_load(s->hunts, &new->config, error)) != 0)
+    rc = load_hunts(s, &new->config, error);
+    if (rc)
         return rc;
     if (s->exporter)
         rc = outlet_reload(s->outlet, &new->config, why);
@@ -134,8 +171,7 @@ static int reload(struct sensor *s, char error[SENSOR_ERROR_MAX])
         snprintf(error, SENSOR_ERROR_MAX, "there is no configuration file (-c)");
         return -ENOENT;
     }
-    sensor_retire(s);
-    if (s->retired) {
+    if (!retired(s)) {
         snprintf(error, SENSOR_ERROR_MAX, "a worker has not adopted the last one yet");
         return -EBUSY;
     }
