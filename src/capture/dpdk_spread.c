@@ -38,19 +38,17 @@ static void share(const struct dpdk_port *port, struct shares *shares, struct rt
     shares->frame[worker][shares->count[worker]++] = m;
 }
 
-/* Nobody else puts in, so there is as much room as there was. Counted first: a worker must not have
- * taken more than was spread. */
+/* Counted first: a worker must not have taken more than was spread. */
 static void hand_over(struct dpdk_queue *q, struct rte_mbuf **frames, unsigned count)
 {
-    unsigned room = rte_ring_free_count(q->ring);
-    unsigned taken = count < room ? count : room;
+    atomic_fetch_add_explicit(&q->spread, count, memory_order_release);
+    unsigned taken = rte_ring_sp_enqueue_burst(q->ring, (void **)frames, count, NULL);
 
-    atomic_fetch_add_explicit(&q->spread, taken, memory_order_release);
-    rte_ring_sp_enqueue_bulk(q->ring, (void **)frames, taken, NULL);
     if (taken == count)
         return;
     rte_pktmbuf_free_bulk(frames + taken, count - taken);
     atomic_fetch_add_explicit(&q->spread_full, count - taken, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&q->spread, count - taken, memory_order_release);
 }
 
 static unsigned spread_step(struct dpdk_port *port, uint16_t queue, struct shares *shares)

@@ -9,6 +9,7 @@ import subprocess
 import pytest
 
 import lab
+import span
 import traffic
 from traffic import Receiver, accounted, refusal, replay, write_pcap, at
 
@@ -400,3 +401,35 @@ def test_an_interface_that_is_taken(net):
     line = refusal(net, 'dpdk:net_af_xdp0,iface=mon0')
     assert 'dpdk:net_af_xdp0,iface=mon0: ' in line
     finish(first, replay(net, flows(10)))
+
+
+# The whole
+
+# With several queues and workers only replayed frames do: the kernel hashes what this machine sends by socket.
+@pytest.mark.parametrize('queues, workers', [(1, 2), (4, 1)])
+def test_span_port_as_tshark_sees_it(queues, workers):
+    if lab.MISSING:
+        pytest.skip(lab.MISSING)
+    with lab.span(queues=queues, ipv6=True) as net:
+        witness = span.Witness(net)
+        ports = [part for port in af_xdp(queues) for part in ('-i', port)]
+        sensor = net.weir(net.sensor, *ports, '-f', 'json', '--flow.idle', '1s', '--capture.workers', workers)
+        sensor.wait_line('clock')
+        span.scenario(net)
+        span.rest(net)
+        span.check(witness, sensor)
+
+
+def test_two_port_tap_joins_both_directions():
+    if lab.MISSING:
+        pytest.skip(lab.MISSING)
+    with lab.tap() as net:
+        sensor = net.weir(net.sensor, '-i', 'dpdk:net_af_xdp0,iface=mon0', '-i', 'dpdk:net_af_xdp1,iface=mon1', '-f', 'json',
+                          '--capture.workers', 2)
+        sensor.wait_line('clock')
+        span.scenario(net, silence=0.5)
+        span.rest(net, ('mon0', 'mon1'))
+        assert sensor.stop() == 0, sensor.stderr
+        assert 'ledger closed' in sensor.stderr, sensor.stderr
+        records = [json.loads(line) for line in sensor.stdout.splitlines()]
+        assert records and all(r['orig_pkts'] and r['resp_pkts'] for r in records), records

@@ -5,6 +5,7 @@ import time
 import pytest
 
 import lab
+import span
 from traffic import Receiver, accounted, refusal, replay
 
 from frames import A, A6, B, B6, MAC, eth, fragments, ip, udp  # noqa: E402
@@ -220,3 +221,14 @@ def test_times_are_the_kernels(net):
     assert sensor.stop() == 0, sensor.stderr
     (record,) = [json.loads(line) for line in sensor.stdout.splitlines()]
     assert begin - 0.001 <= record['ts'] <= end + 0.001
+
+
+@pytest.mark.parametrize('workers', [1, 2])
+def test_span_port_as_tshark_sees_it(workers):
+    with lab.span(ipv6=True) as net:
+        witness = span.Witness(net)
+        sensor = net.weir(net.sensor, '-i', 'mon0', '-f', 'json', '--flow.idle', '1s', '--capture.workers', workers)
+        sensor.wait_line('clock')
+        span.scenario(net)
+        span.rest(net)
+        span.check(witness, sensor)
