@@ -283,7 +283,7 @@ bool collector_available(const struct collector *c)
 
 /* --- A step --- */
 
-static bool is_unset(const struct export_count *a, const struct export_count *b)
+static bool is_equal(const struct export_count *a, const struct export_count *b)
 {
     return a->records == b->records;
 }
@@ -292,7 +292,7 @@ static void report_drops(struct collector *c, uint64_t now_ns)
 {
     struct export_count dropped = collector_dropped(c), news = dropped;
 
-    if (is_unset(&dropped, &c->reported) || now_ns < c->report_ns)
+    if (is_equal(&dropped, &c->reported) || (now_ns < c->report_ns && !c->stopped))
         return;
     export_count_subtract(&news, &c->reported);
     c->reported = dropped;

@@ -147,6 +147,11 @@ static void message_is_sent(struct collector *c)
     c->sent_records += info->records;
     c->sent_octets += info->len;
     backlog_sent(&c->backlog, c->session->produced);
+    if (!c->failed)
+        return;
+    c->failed = false;
+    c->error[0] = '\0';
+    collector_say(c, LOG_INFO, "writes again to %s", c->session->peer);
 }
 
 static void message_is_too_long(struct collector *c)
@@ -204,17 +209,20 @@ static void lost(struct collector *c, uint64_t now_ns)
         say_lost(c, now_ns);
 }
 
+/* A connection is news. A file that opens is none, before something could be written. */
 static void session_is_up(struct collector *c, uint64_t now_ns)
 {
     c->connects++;
-    c->error[0] = '\0';
     begin_stream(c, now_ns);
-    collector_say(c, LOG_INFO,
-                  c->config.transport == TRANSPORT_FILE ? "writes to %s"
-                  : c->connects == 1                    ? "connected to %s"
-                                                        : "connected again to %s",
-                  c->session->peer);
+    if (!is_remote(c)) {
+        if (!c->failed && c->connects == 1)
+            collector_say(c, LOG_INFO, "writes to %s", c->session->peer);
+        return;
+    }
     c->failed = false;
+    c->error[0] = '\0';
+    collector_say(c, LOG_INFO, c->connects == 1 ? "connected to %s" : "connected again to %s",
+                  c->session->peer);
 }
 
 static void open_session(struct collector *c, uint64_t now_ns)
