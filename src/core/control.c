@@ -165,6 +165,7 @@ static bool tick(struct sensor *s)
         correct_clock(s);
         sensor_retire(s);
         doors_tell_manager(s->doors);
+        doors_tell_fleet(s->doors);
         if (!sensor_watch_ports(s))
             return false;
     }
@@ -271,6 +272,27 @@ static void drain_hunts(struct sensor *s)
     s->hunts_run = false;
 }
 
+static bool fleet_done(const struct sensor *s)
+{
+    return fleet_is_done(s->fleet);
+}
+
+/* What the analyst pushed last goes to Redis, if it takes it in time. */
+static void drain_fleet(struct sensor *s, uint64_t deadline_ns)
+{
+    if (!s->fleet_runs)
+        return;
+    fleet_stop(s->fleet);
+    if (!wait_for(s, fleet_done, deadline_ns))
+        fleet_abort(s->fleet);
+    if (wait_for(s, fleet_done, deadline_ns + GRACE_NS)) {
+        pthread_join(s->fleet_thread, NULL);
+        return;
+    }
+    log_warning(s->log, "redis: did not end within sensor.drain_timeout");
+    s->fleet_left = true;
+}
+
 static void drain_outlet(struct sensor *s, uint64_t deadline_ns)
 {
     if (!s->outlet_runs)
@@ -331,6 +353,7 @@ void control_drain(struct sensor *s)
         port_stop(s->port[p]);
     drain_workers(s, begin, timeout);
     drain_hunts(s);
+    drain_fleet(s, begin + timeout / 2);
     drain_outlet(s, begin + timeout);
     finish(s);
 }

@@ -142,6 +142,16 @@ void doors_step(struct doors *d)
         control_socket_step(d->socket);
 }
 
+/* --- The fleet --- */
+
+void doors_tell_fleet(struct doors *d)
+{
+    if (!d->sensor->fleet)
+        return;
+    sensor_status(d->sensor, d->status);
+    fleet_tell(d->sensor->fleet, d->status);
+}
+
 /* --- The service manager --- */
 
 static uint32_t collectors_up(const struct sensor_status *s)

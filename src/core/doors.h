@@ -21,3 +21,5 @@ void doors_step(struct doors *);
 
 /* To be called once a second: the line of `systemctl status`. */
 void doors_tell_manager(struct doors *);
+/* As often: the sensor's own key in Redis. */
+void doors_tell_fleet(struct doors *);

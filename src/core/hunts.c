@@ -22,7 +22,8 @@ struct hunts {
     struct hunts_options options;
     struct hunter *hunter[CONFIG_WORKERS_MAX];
     struct analyst *analyst;
-    struct store *store;
+    struct store *store; /* the one of options, or: */
+    struct store *memory;
     struct alert_sink *sink[SINKS];
     unsigned sinks;
     struct hunt_generation *generation; /* in force */
@@ -121,9 +122,10 @@ static int make_parts(struct hunts *h, char *error)
 {
     const struct config *config = h->options.config;
     uint64_t hosts = config->hosts.max_inside + config->hosts.max_outside;
-    int rc = store_memory_create((uint32_t)(hosts < STORE_HOSTS_MAX ? hosts : STORE_HOSTS_MAX),
-                                 &h->store);
+    uint32_t rows = (uint32_t)(hosts < STORE_HOSTS_MAX ? hosts : STORE_HOSTS_MAX);
+    int rc = h->options.store ? 0 : store_memory_create(rows, &h->memory);
 
+    h->store = h->options.store ? h->options.store : h->memory;
     for (unsigned w = 0; w < h->options.workers && !rc; w++)
         rc = hunter_create(config, h->generation, false, &h->hunter[w]);
     struct analyst_options options = {.config = config,
@@ -168,8 +170,8 @@ void hunts_destroy(struct hunts *h)
         hunter_destroy(h->hunter[w]);
     for (unsigned i = 0; i < h->sinks; i++)
         h->sink[i]->ops->close(h->sink[i]);
-    if (h->store)
-        h->store->ops->destroy(h->store);
+    if (h->memory)
+        h->memory->ops->destroy(h->memory);
     free(h->next);
     free(h->retired);
     free(h->generation);

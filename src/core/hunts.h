@@ -24,6 +24,7 @@ struct hunts_options {
     const struct config *config; /* must outlive it */
     unsigned workers;
     struct log *log;
+    struct store *store; /* must outlive it; NULL = one of its own, in memory */
 };
 
 /* Loads the rules, opens file and syslog. Returns 0; or -errno and one line that names key, thing

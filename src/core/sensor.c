@@ -169,9 +169,16 @@ static int create_hunts(struct sensor *s, uint32_t workers, char *error)
 {
     const struct config *c = config_of(s);
     struct hunts_options options = {.config = c, .workers = workers, .log = s->log};
+    char why[REDIS_ERROR_MAX];
 
     if (!c->hunts.enabled && !c->redis.address[0])
         return 0;
+    int rc = c->redis.address[0] ? fleet_create(c, s->log, &s->fleet, why) : 0;
+    if (rc) {
+        snprintf(error, SENSOR_ERROR_MAX, "%s", why);
+        return rc;
+    }
+    options.store = s->fleet ? fleet_store(s->fleet) : NULL;
     return hunts_create(&options, &s->hunts, error);
 }
 
@@ -335,6 +342,8 @@ static void close_all(struct sensor *s)
     for (uint32_t w = 0; w < s->worker_count; w++)
         worker_destroy(s->worker[w]);
     hunts_destroy(s->hunts);
+    if (!s->fleet_left)
+        fleet_destroy(s->fleet);
     for (uint32_t p = 0; p < s->port_count; p++)
         port_close(s->port[p]);
     auditor_destroy(s->auditor);
@@ -383,6 +392,12 @@ static void *hunts_thread(void *context)
     return NULL;
 }
 
+static void *fleet_thread(void *context)
+{
+    fleet_run(context);
+    return NULL;
+}
+
 static int start_thread(pthread_t *thread, void *(*run)(void *), void *context, int core,
                         const char *name)
 {
@@ -417,11 +432,23 @@ static int start_ports(struct sensor *s)
     return 0;
 }
 
+static int start_fleet(struct sensor *s)
+{
+    if (!s->fleet)
+        return 0;
+    int rc = start_thread(&s->fleet_thread, fleet_thread, s->fleet, -1, "weir-redis");
+    s->fleet_runs = rc == 0;
+    return rc;
+}
+
 static int start_hunts(struct sensor *s)
 {
     if (!s->hunts)
         return 0;
-    int rc = start_thread(&s->hunts_thread, hunts_thread, s->hunts, -1, "weir-hunts");
+    int rc = start_fleet(s);
+    if (rc)
+        return rc;
+    rc = start_thread(&s->hunts_thread, hunts_thread, s->hunts, -1, "weir-hunts");
     s->hunts_run = rc == 0;
     return rc;
 }

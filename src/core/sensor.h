@@ -13,6 +13,7 @@
 
 #include "capture/port.h"
 #include "core/face.h"
+#include "core/fleet.h"
 #include "core/hunts.h"
 #include "core/ledger.h"
 #include "core/worker.h"
@@ -111,6 +112,7 @@ struct sensor_status {
     struct face_stats face; /* records on stdout */
     struct sensor_audit audit;
     struct hunts_stats hunts; /* all 0 where nobody asks for hosts */
+    struct redis_stats redis; /* all 0 without one */
     struct ledger ledger;     /* of all workers */
 };
 

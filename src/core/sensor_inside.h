@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "core/audit.h"
 #include "core/doors.h"
+#include "core/fleet.h"
 #include "core/generation.h"
 #include "core/heartbeat.h"
 #include "core/hunts.h"
@@ -75,6 +76,11 @@ struct sensor {
     struct hunts *hunts; /* NULL = nobody asks for hosts */
     pthread_t hunts_thread;
     bool hunts_run;
+
+    struct fleet *fleet; /* NULL = no Redis */
+    pthread_t fleet_thread;
+    bool fleet_runs;
+    bool fleet_left; /* its thread did not end in time, and keeps what it uses */
 
     struct doors *doors;
 

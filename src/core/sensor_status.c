@@ -86,6 +86,8 @@ void sensor_status(struct sensor *s, struct sensor_status *out)
     pthread_mutex_unlock(&s->lock);
     if (s->hunts)
         hunts_stats(s->hunts, &out->hunts);
+    if (s->fleet)
+        fleet_stats(s->fleet, &out->redis);
     outlet_status(s->outlet, out);
 }
 

@@ -54,6 +54,12 @@ static const struct status_dimension notes = {"note", note_labels, note_groups, 
 DIMENSION(misses, "reason", miss_labels, MISS_COUNT);
 DIMENSION(drops, "reason", drop_labels, DROP_COUNT);
 DIMENSION(lanes, "lane", lane_labels, LANE_COUNT);
+static const char *const redis_error_labels[REDIS_ERROR_COUNT] = {
+#define X(symbol, label, advice) label,
+    REDIS_ERRORS(X)
+#undef X
+};
+DIMENSION(redis_errors, "kind", redis_error_labels, REDIS_ERROR_COUNT);
 DIMENSION(alert_states, "state", alert_state_names, ALERT_STATE_COUNT);
 
 /* --- Fields --- */
@@ -122,6 +128,22 @@ static const struct status_field sensor_fields[] = {
     {"hosts_packets", "Packets counted for hosts.", COUNTER, AT(hunts.analyst.packets)},
     {"host_events_missed", "Begins and ends of connections that hunts did not see.", COUNTER,
      AT(hunts.analyst.events_missed)},
+    {"redis_connected", "Whether Redis is connected.", GAUGE, AT(redis.connected)},
+    {"redis_connects", "Connections made to Redis.", COUNTER, AT(redis.connects)},
+    {"redis_memory_losses", "Times Redis had lost what was pushed, and got all windows again.",
+     COUNTER, AT(redis.memory_losses)},
+    {"redis_commands", "Commands that Redis answered.", COUNTER, AT(redis.commands)},
+    {"redis_errors", "Failures of Redis, by kind.", COUNTER, EACH(redis.error, redis_errors)},
+    {"redis_rows", "Host rows pushed to Redis.", COUNTER, AT(redis.rows)},
+    {"redis_rows_kept", "Host rows held for Redis.", GAUGE, AT(redis.rows_kept)},
+    {"redis_rows_waiting", "Of these, to be pushed.", GAUGE, AT(redis.rows_waiting)},
+    {"redis_rows_dropped", "Host rows given up before they were pushed.", COUNTER,
+     AT(redis.rows_dropped)},
+    {"redis_elements_dropped", "Elements of distinct sets not brought to Redis.", COUNTER,
+     AT(redis.elements_dropped)},
+    {"redis_alerts_known", "Alerts that another sensor had told before.", COUNTER,
+     AT(redis.alerts_known)},
+    {"redis_alerts_dropped", "Alerts not brought to Redis.", COUNTER, AT(redis.alerts_dropped)},
     {"spread_samples", "Connections compared between workers by the auditor of the spread.", COUNTER,
      AT(audit.samples)},
     {"spread_meetings", "Connections seen on two workers: the spread is wrong for them.", COUNTER,

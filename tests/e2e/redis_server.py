@@ -1,0 +1,76 @@
+"""A Redis of the test's own, on a unix socket or a port, and a look into it."""
+import collections
+import ipaddress
+import shutil
+import subprocess
+
+import pytest
+import redis
+
+import lab
+
+needed = pytest.mark.skipif(not shutil.which('redis-server'), reason='no redis-server')
+
+
+class Server:
+    """May be killed and started again; keeps nothing on disk."""
+
+    def __init__(self, net, *options, space=None, port=0):
+        self.net, self.options, self.space, self.port = net, options, space or net.sensor, port
+        self.path = net.folder / f'redis-{next(lab.NUMBERS)}.sock'
+        self.address = f'127.0.0.1:{port}' if port else f'unix:{self.path}'
+        self.start()
+
+    def start(self):
+        self.process = self.space.start(
+            'redis-server', '--port', self.port, '--unixsocket', self.path, '--save', '', '--appendonly', 'no',
+            '--dir', self.net.folder, '--bind', '127.0.0.1', *self.options)
+        self.client = redis.Redis(unix_socket_path=str(self.path), decode_responses=True)
+        lab.wait_for(self.answers, 'redis-server answers')
+
+    def answers(self):
+        try:
+            return bool(self.client.ping())
+        except redis.AuthenticationError:
+            return True
+        except (redis.ConnectionError, redis.ResponseError, FileNotFoundError):
+            return False
+
+    def kill(self):
+        self.client.close()
+        self.process.kill()
+        self.path.unlink(missing_ok=True)
+
+    # What the sensors wrote
+
+    def windows(self, window='1m', of='10.'):
+        """{(host, window's start): {counter: sum over all sensors and runs}}"""
+        found = {}
+        for key in self.client.scan_iter(f'weir:{{{of}*}}:h:{window}:*', count=1000):
+            host, start = key[key.index('{') + 1:key.index('}')], int(key.rsplit(':', 1)[1])
+            sums = collections.Counter()
+            for field, value in self.client.hgetall(key).items():
+                sums[field.rsplit('.', 1)[1]] += int(value)
+            found[host, start] = sums
+        return found
+
+    def totals(self, host, window='1m'):
+        """Sum over the windows of a host: what was counted since the start, if that is not long ago."""
+        totals = collections.Counter()
+        for (name, _), sums in self.windows(window, of=host).items():
+            if name == host:
+                totals.update(sums)
+        return totals
+
+    def alerts(self, rule=None):
+        rows = [fields for _, fields in self.client.xrange('weir:{alerts}:stream')]
+        return [row for row in rows if rule in (None, row['rule'])]
+
+
+def sorted_hosts(hosts):
+    return sorted(hosts, key=ipaddress.ip_address)
+
+
+def cli(server, *args):
+    """What redis-cli says."""
+    return subprocess.run(['redis-cli', '-s', str(server.path), *args], capture_output=True, text=True, check=True).stdout

@@ -1,0 +1,221 @@
+"""Running counters and alerts in Redis: what is there is what was sent, whatever becomes of Redis meanwhile, and no
+packet waits for it."""
+import json
+import re
+import signal
+import time
+
+import pytest
+
+import lab
+import traffic
+from redis_server import Server, needed
+from traffic import replay
+
+from frames import eth, udp  # noqa: E402, F401
+from scapy.layers.inet import IP, TCP, UDP
+from scapy.packet import Raw
+
+pytestmark = [lab.needed, needed]
+
+INSIDE, OUTSIDE = '10.1.0.1', '203.0.113.9'
+
+
+@pytest.fixture
+def net():
+    with lab.pair() as made:
+        yield made
+
+
+def frames(count, host=INSIDE, peer=OUTSIDE, base=20000):
+    return [eth(IP(src=host, dst=peer) / UDP(sport=base + i, dport=4000) / Raw(b'x' * 72)) for i in range(count)]
+
+
+OCTETS = 100  # of each
+
+
+def start(net, server, *args, name='one', source='eth:mon0', connected=True, address=None):
+    control = net.folder / f'{name}-{next(lab.NUMBERS)}.sock'
+    sensor = net.weir(net.sensor, '-i', source, '-f', 'json', f'--sensor.name={name}', f'--sensor.control={control}',
+                      f'--redis.address={address or server.address}', '--redis.push=200ms', '--redis.timeout=500ms',
+                      *args)
+    sensor.control = control
+    sensor.wait_line(r'\d+ worker')
+    if connected:
+        sensor.wait_line('redis: .*: connected')
+    return sensor
+
+
+def ask(sensor, line):
+    import socket
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect(str(sensor.control))
+        s.sendall(line.encode() + b'\n')
+        s.shutdown(socket.SHUT_WR)
+        return b''.join(iter(lambda: s.recv(65536), b'')).decode()
+
+
+def status(sensor):
+    return json.loads(ask(sensor, 'status'))
+
+
+def wait_octets(server, host, octets):
+    lab.wait_for(lambda: server.totals(host)['oo'] == octets, f'{host} has sent {octets} octets', pause=0.1)
+
+
+def early_in_a_minute():
+    """Redis is healed for the windows that are current: they must be the same before and after."""
+    lab.wait_for(lambda: time.time() % 60 < 35, 'the next minute', pause=0.5)
+
+
+def check_end(sensor, sent):
+    assert sensor.stop() == 0, sensor.stderr
+    text = sensor.stderr
+    assert text.rstrip().endswith('ledger closed'), text
+    assert int(re.findall(r'received (\d+)', text)[-1]) == sent, text
+
+
+def test_what_is_sent_is_in_redis(net):
+    server = Server(net)
+    sensor = start(net, server)
+    sent = replay(net, frames(300) + frames(50, host='10.1.0.2', peer='10.1.0.1'))
+    wait_octets(server, INSIDE, 300 * OCTETS)
+    wait_octets(server, '10.1.0.2', 50 * OCTETS)
+    assert server.totals('10.1.0.1')['oi'] == 50 * OCTETS
+    assert server.totals('10.1.0.1')['fo'] == 300 and server.totals('10.1.0.1')['go'] == 50
+    assert 'pi' not in server.totals('10.1.0.2'), 'zero fields are not written'
+    client = server.client
+    for key in client.scan_iter('weir:{10.*'):
+        assert 0 < client.ttl(key) <= 3 * 3600, key
+    start_of = max(start for _, start in server.windows())
+    tops = [client.zrange(f'weir:top:one:out:1m:{at}', 0, -1, desc=True) for at in (start_of, start_of - 60)]
+    assert INSIDE in sum(tops, []) and len(tops[0]) <= 64
+    sets = list(client.scan_iter('weir:hll:{10.1.0.1}:peers:1m:*:one'))
+    assert sets and client.pfcount(*sets) == 2
+    seen = client.hgetall('weir:sensor:one')
+    assert seen['ledger_closed'] == '1' and abs(int(seen['seen']) - time.time()) < 60
+    assert client.zscore('weir:sensors', 'one')
+    lab.wait_for(lambda: int(client.hget('weir:sensor:one', 'received_packets')) == sent, 'the ledger in Redis')
+    check_end(sensor, sent)
+
+
+def test_the_hour_is_there_at_the_end(net):
+    server = Server(net)
+    sensor = start(net, server)
+    sent = replay(net, frames(100))
+    lab.wait_for(lambda: status(sensor)['hosts_packets'] == sent, 'all packets counted', pause=0.1)
+    check_end(sensor, sent)
+    assert server.totals(INSIDE, '1h')['oo'] == 100 * OCTETS
+    assert server.totals(INSIDE)['oo'] == 100 * OCTETS
+
+
+def test_killed_and_empty_again(net):
+    early_in_a_minute()
+    server = Server(net)
+    sensor = start(net, server)
+    sent = replay(net, frames(100))
+    wait_octets(server, INSIDE, 100 * OCTETS)
+    server.kill()
+    sensor.wait_line('redis: .*connection lost')
+    sent += replay(net, frames(100, base=30000))
+    sent += replay(net, frames(100, host='10.1.0.7'))
+    lab.wait_for(lambda: status(sensor)['hosts_packets'] == sent, 'all packets counted meanwhile', pause=0.1)
+    assert not status(sensor)['redis_connected']
+    server.start()
+    # 10.1.0.1 too, that has sent nothing since
+    wait_octets(server, INSIDE, 200 * OCTETS)
+    wait_octets(server, '10.1.0.7', 100 * OCTETS)
+    assert status(sensor)['redis_memory_losses'] == 1
+    assert status(sensor)['redis_rows_dropped'] == 0
+    check_end(sensor, sent)
+
+
+def test_flushed(net):
+    early_in_a_minute()
+    server = Server(net)
+    sensor = start(net, server)
+    sent = replay(net, frames(100))
+    wait_octets(server, INSIDE, 100 * OCTETS)
+    seen = [lab.wait_for(lambda: server.client.hget('weir:sensor:one', 'delivered_packets'), 'the ledger in Redis')]
+    lab.wait_for(lambda: server.client.hget('weir:sensor:one', 'seen') not in seen and seen.append(
+        server.client.hget('weir:sensor:one', 'seen')) or len(seen) > 3, 'two more beats')
+    server.client.flushall()
+    wait_octets(server, INSIDE, 100 * OCTETS)
+    check_end(sensor, sent)
+
+
+def test_paused(net):
+    server = Server(net)
+    sensor = start(net, server)
+    server.client.client_pause(4000)
+    sent = replay(net, frames(100))
+    sensor.wait_line('redis: .*did not answer within redis.timeout')
+    lab.wait_for(lambda: status(sensor)['hosts_packets'] == sent, 'all packets counted meanwhile', pause=0.1)
+    wait_octets(server, INSIDE, 100 * OCTETS)
+    check_end(sensor, sent)
+
+
+def test_out_of_memory(net):
+    server = Server(net, '--maxmemory', '1', '--maxmemory-policy', 'noeviction')
+    sensor = start(net, server)
+    sent = replay(net, frames(100))
+    sensor.wait_line('redis: .*out of memory: raise its maxmemory')
+    assert not server.windows()
+    server.client.config_set('maxmemory', 0)
+    wait_octets(server, INSIDE, 100 * OCTETS)
+    assert status(sensor)['redis_errors']['oom'] > 0
+    check_end(sensor, sent)
+
+
+def test_users_and_databases(net):
+    server = Server(net, '--user', 'default', 'off', '--user', 'weir', 'on', '>right', '~weir:*', '&*', '+@all')
+    password = net.folder / 'password'
+    password.write_text('wrong\n')
+    password.chmod(0o644)
+    args = ('--redis.user=weir', f'--redis.password_file={password}', '--redis.database=3')
+    sensor = start(net, server, *args, connected=False)
+    sensor.wait_line('redis: .*wants other credentials: see redis.user')
+    password.write_text('right\n')
+    sensor.wait_line('redis: .*: connected')
+    sent = replay(net, frames(10))
+    import redis
+    server.client = redis.Redis(unix_socket_path=str(server.path), decode_responses=True, username='weir',
+                                password='right', db=3)
+    wait_octets(server, INSIDE, 10 * OCTETS)
+    check_end(sensor, sent)
+
+
+def test_a_replica_is_refused_until_it_is_master(net):
+    master = Server(net, port=6401)
+    replica = Server(net, '--replicaof', '127.0.0.1 6401', port=6402)
+    sensor = start(net, replica, connected=False)
+    sensor.wait_line('redis: .*is a replica: give the master')
+    sent = replay(net, frames(10))
+    replica.client.replicaof('NO', 'ONE')
+    wait_octets(replica, INSIDE, 10 * OCTETS)
+    master.client.close()
+    check_end(sensor, sent)
+
+
+def test_sentinel(net):
+    master = Server(net, port=6411)
+    conf = net.folder / 'sentinel.conf'
+    conf.write_text(f'port 6412\nbind 127.0.0.1\ndir {net.folder}\nsentinel monitor here 127.0.0.1 6411 1\n')
+    sentinel = net.sensor.start('redis-server', conf, '--sentinel')
+    sentinel.wait_line('monitor master here', of='stdout')
+    sensor = start(net, master, '--redis.sentinel=here', address='127.0.0.1:6412')
+    sent = replay(net, frames(10))
+    wait_octets(master, INSIDE, 10 * OCTETS)
+    check_end(sensor, sent)
+
+
+def test_a_sensor_that_starts_again_adds_to_its_window(net):
+    server = Server(net)
+    sensor = start(net, server)
+    sent = replay(net, frames(100))
+    wait_octets(server, INSIDE, 100 * OCTETS)
+    check_end(sensor, sent)
+    sensor = start(net, server)
+    sent = replay(net, frames(50))
+    wait_octets(server, INSIDE, 150 * OCTETS)
+    check_end(sensor, sent)
