@@ -8,10 +8,11 @@
  */
 #pragma once
 
-#include <endian.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+
+#include "base/bytes.h"
 
 struct cursor {
     const uint8_t *at;  /* next octet */
@@ -69,16 +70,3 @@ static inline bool cursor_is_cut(const struct cursor *c, uint32_t n)
     return captured < c->wire && captured < n;
 }
 
-static inline uint16_t load_be16(const uint8_t *octets)
-{
-    uint16_t value;
-    memcpy(&value, octets, sizeof(value));
-    return be16toh(value);
-}
-
-static inline uint32_t load_be32(const uint8_t *octets)
-{
-    uint32_t value;
-    memcpy(&value, octets, sizeof(value));
-    return be32toh(value);
-}

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "export/schema.h"
 #include "export/writer.h"
 
@@ -67,26 +68,16 @@ static size_t left(const struct span *s)
     return (size_t)(s->end - s->at);
 }
 
-static uint16_t get_be16(const uint8_t *at)
-{
-    return (uint16_t)(at[0] << 8 | at[1]);
-}
-
-static uint32_t get_be32(const uint8_t *at)
-{
-    return (uint32_t)get_be16(at) << 16 | get_be16(at + 2);
-}
-
 static uint16_t take_be16(struct span *s)
 {
     s->at += 2;
-    return get_be16(s->at - 2);
+    return load_be16(s->at - 2);
 }
 
 static uint32_t take_be32(struct span *s)
 {
     s->at += 4;
-    return get_be32(s->at - 4);
+    return load_be32(s->at - 4);
 }
 
 /* detail: what stands behind the general words, "" = nothing. */
@@ -414,14 +405,14 @@ static uint32_t read_sets(struct ipfix_reader *r, struct span s)
     uint32_t records = 0;
 
     while (left(&s)) {
-        size_t len = left(&s) < SET_HEADER ? 0 : get_be16(s.at + 2);
+        size_t len = left(&s) < SET_HEADER ? 0 : load_be16(s.at + 2);
         if (len < SET_HEADER || len > left(&s)) {
             problem(r, PROBLEM_SET_LENGTH, "");
             forget_sequence(r);
             break;
         }
         struct span body = {s.at + SET_HEADER, s.at + len};
-        records += read_set(r, get_be16(s.at), body);
+        records += read_set(r, load_be16(s.at), body);
         s.at += len;
     }
     return records;
@@ -450,9 +441,9 @@ int ipfix_frame(const uint8_t *octets, size_t len)
 {
     if (len < 4)
         return 0;
-    if (get_be16(octets) != IPFIX_VERSION || get_be16(octets + 2) < MESSAGE_HEADER)
+    if (load_be16(octets) != IPFIX_VERSION || load_be16(octets + 2) < MESSAGE_HEADER)
         return -EPROTO;
-    return get_be16(octets + 2);
+    return load_be16(octets + 2);
 }
 
 ptrdiff_t ipfix_reader_feed(struct ipfix_reader *r, const uint8_t *octets, size_t len)
@@ -462,7 +453,7 @@ ptrdiff_t ipfix_reader_feed(struct ipfix_reader *r, const uint8_t *octets, size_
     for (;;) {
         int frame = ipfix_frame(octets + done, len - done);
         if (frame < 0) {
-            bool version = get_be16(octets + done) != IPFIX_VERSION;
+            bool version = load_be16(octets + done) != IPFIX_VERSION;
             problem(r, version ? PROBLEM_VERSION : PROBLEM_LENGTH, "");
             return -EPROTO;
         }

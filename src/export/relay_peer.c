@@ -9,22 +9,12 @@
 
 #include <openssl/err.h>
 
+#include "base/bytes.h"
 #include "export/reader.h"
 #include "export/relay_internal.h"
 
 #define HANDSHAKE_NS (10ull * 1000000000)
 #define TURN 32 /* messages of one exporter before the next has its turn */
-
-static uint32_t get32(const uint8_t *at)
-{
-    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
-}
-
-static void put32(uint8_t *at, uint32_t value)
-{
-    for (int i = 0; i < 4; i++)
-        at[i] = (uint8_t)(value >> (24 - 8 * i));
-}
 
 /* --- Who it is --- */
 
@@ -124,7 +114,7 @@ static bool refresh(struct relay_peer *p, struct relay_domain *d, const uint8_t 
     uint8_t header[MESSAGE_HEADER];
 
     memcpy(header, message, sizeof(header));
-    put32(header + 12, d->sent_as);
+    put_be32(header + 12, d->sent_as);
     while ((len = template_cache_message(p->templates, header, d->id, &cursor, r->scratch, 1400)) ||
            (len = template_cache_message(p->templates, header, d->id, &cursor, r->scratch,
                                          DATAGRAM_MAX))) {
@@ -154,7 +144,7 @@ enum outcome { MESSAGE_DONE, MESSAGE_LATER, MESSAGE_REFUSED };
 static enum outcome pass_on(struct relay_peer *p, uint8_t *message, uint32_t len)
 {
     struct relay *r = p->relay;
-    struct relay_domain *d = find_domain(p, get32(message + 12));
+    struct relay_domain *d = find_domain(p, load_be32(message + 12));
     char text[TEMPLATE_TEXT_MAX];
     uint32_t rest = len;
 
@@ -173,7 +163,7 @@ static enum outcome pass_on(struct relay_peer *p, uint8_t *message, uint32_t len
         say_too_long(p, len);
         return MESSAGE_DONE;
     }
-    put32(r->scratch + 12, d->sent_as);
+    put_be32(r->scratch + 12, d->sent_as);
     if (rest > MESSAGE_HEADER && !relay_out_send(r, p->out, r->scratch, rest))
         return MESSAGE_LATER;
     return MESSAGE_DONE;

@@ -1,4 +1,5 @@
 #include "export/template_cache.h"
+#include "base/bytes.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -26,22 +27,6 @@ struct template_cache {
 struct cursor {
     const uint8_t *at, *end;
 };
-
-static uint16_t get16(const uint8_t *at)
-{
-    return (uint16_t)(at[0] << 8 | at[1]);
-}
-
-static uint32_t get32(const uint8_t *at)
-{
-    return (uint32_t)get16(at) << 16 | get16(at + 2);
-}
-
-static void put16(uint8_t *at, uint32_t value)
-{
-    at[0] = (uint8_t)(value >> 8);
-    at[1] = (uint8_t)value;
-}
 
 int template_cache_create(struct template_cache **out)
 {
@@ -116,7 +101,7 @@ static size_t record_length(const struct cursor *c, uint16_t set, uint16_t field
 /* One template or withdrawal. 1: a withdrawal, 0, or -errno. */
 static int learn_record(struct template_cache *c, struct cursor *at, uint32_t domain, uint16_t set)
 {
-    uint16_t id = get16(at->at), fields = get16(at->at + 2);
+    uint16_t id = load_be16(at->at), fields = load_be16(at->at + 2);
 
     if (fields == 0) {
         withdraw(c, domain, set, id);
@@ -157,7 +142,7 @@ static int complain(char *text, int error, const char *what)
 static int take_set(struct template_cache *c, const uint8_t *set, uint32_t len, uint32_t domain,
                     char *text)
 {
-    uint16_t id = get16(set);
+    uint16_t id = load_be16(set);
 
     if (id >= SET_DATA_MIN)
         return 0;
@@ -173,10 +158,10 @@ static int take_set(struct template_cache *c, const uint8_t *set, uint32_t len, 
 
 int template_cache_learn(struct template_cache *c, uint8_t *message, uint32_t *len, char *text)
 {
-    uint32_t domain = get32(message + 12), at = MESSAGE_HEADER;
+    uint32_t domain = load_be32(message + 12), at = MESSAGE_HEADER;
 
     while (at < *len) {
-        uint32_t size = *len - at >= SET_HEADER ? get16(message + at + 2) : 0;
+        uint32_t size = *len - at >= SET_HEADER ? load_be16(message + at + 2) : 0;
         if (size < SET_HEADER || size > *len - at)
             return complain(text, -EPROTO, "set that does not fit its message");
         int rc = take_set(c, message + at, size, domain, text);
@@ -189,7 +174,7 @@ int template_cache_learn(struct template_cache *c, uint8_t *message, uint32_t *l
         memmove(message + at, message + at + size, *len - at - size);
         *len -= size;
     }
-    put16(message + 2, *len);
+    put_be16(message + 2, *len);
     return 0;
 }
 
@@ -211,8 +196,8 @@ uint32_t template_cache_message(const struct template_cache *c, const uint8_t *h
     uint32_t len = MESSAGE_HEADER;
 
     while ((r = next_record(c, domain, cursor)) && len + SET_HEADER + r->len <= room) {
-        put16(out + len, r->set);
-        put16(out + len + 2, SET_HEADER + r->len);
+        put_be16(out + len, r->set);
+        put_be16(out + len + 2, SET_HEADER + r->len);
         memcpy(out + len + SET_HEADER, r->octets, r->len);
         len += SET_HEADER + r->len;
         ++*cursor;
@@ -220,6 +205,6 @@ uint32_t template_cache_message(const struct template_cache *c, const uint8_t *h
     if (len == MESSAGE_HEADER)
         return 0;
     memcpy(out, header, MESSAGE_HEADER);
-    put16(out + 2, len);
+    put_be16(out + 2, len);
     return len;
 }

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "flow/entry.h"
 
 static inline struct flow_head *key_head(struct flow_probe *probe)
@@ -24,20 +25,6 @@ static inline uint64_t key_scope(const struct flow_table *t, const struct packet
     return scope;
 }
 
-static inline uint32_t key_load32(const uint8_t *octets)
-{
-    uint32_t value;
-    memcpy(&value, octets, sizeof(value));
-    return be32toh(value);
-}
-
-static inline uint64_t key_load64(const uint8_t *octets)
-{
-    uint64_t value;
-    memcpy(&value, octets, sizeof(value));
-    return be64toh(value);
-}
-
 /* Whether the sender is the upper side. Either is as likely: no branch. */
 static inline int key_side(const struct packet *p, const uint8_t *src, const uint8_t *dst,
                            size_t len)
@@ -45,13 +32,13 @@ static inline int key_side(const struct packet *p, const uint8_t *src, const uin
     uint64_t s, d;
 
     if (len == 4) {
-        s = key_load32(src);
-        d = key_load32(dst);
+        s = load_be32(src);
+        d = load_be32(dst);
     } else {
-        uint64_t high_s = key_load64(src), high_d = key_load64(dst);
+        uint64_t high_s = load_be64(src), high_d = load_be64(dst);
         bool low = high_s == high_d;
-        s = low ? key_load64(src + 8) : high_s;
-        d = low ? key_load64(dst + 8) : high_d;
+        s = low ? load_be64(src + 8) : high_s;
+        d = low ? load_be64(dst + 8) : high_d;
     }
     return (s > d) | ((s == d) & (p->src_port > p->dst_port));
 }

@@ -1,3 +1,4 @@
+#include "base/bytes.h"
 #include "format/format.h"
 
 #include <netinet/in.h>
@@ -49,13 +50,6 @@ static unsigned lower_side(const struct flow_record *r, size_t address_len)
     if (order)
         return order > 0;
     return hashes_ports(r->proto) && r->port[0] > r->port[1];
-}
-
-static unsigned char *put_be16(unsigned char *out, uint16_t value)
-{
-    *out++ = (unsigned char)(value >> 8);
-    *out++ = (unsigned char)value;
-    return out;
 }
 
 size_t community_id(const struct flow_record *r, char *out)
