@@ -42,6 +42,16 @@ static uint64_t clock_of(clockid_t id)
     return (uint64_t)t.tv_sec * SECOND + (uint64_t)t.tv_nsec;
 }
 
+uint64_t clock_monotonic_ns(void)
+{
+    return clock_of(CLOCK_MONOTONIC);
+}
+
+uint64_t clock_utc_ns(void)
+{
+    return clock_of(CLOCK_REALTIME);
+}
+
 #if defined(__x86_64__)
 /* CPUID 8000_0007h EDX bit 8: the counter runs at a constant rate in all power states. */
 static bool has_constant_counter(void)
@@ -72,7 +82,7 @@ static uint64_t ticks_read(const struct clock *c)
     case CLOCK_TICKS_BEST:
         return counter_read();
     case CLOCK_TICKS_PORTABLE:
-        return clock_of(CLOCK_MONOTONIC);
+        return clock_monotonic_ns();
     default:
         return atomic_load_explicit(&c->fake_ticks, memory_order_acquire);
     }
@@ -84,9 +94,9 @@ void clock_sample(const struct clock *c, struct clock_sample *out)
     uint64_t best = UINT64_MAX;
 
     for (int i = 0; i < SAMPLE_TRIES && best > SAMPLE_GOOD_NS; i++) {
-        uint64_t before = clock_of(CLOCK_MONOTONIC);
-        uint64_t ticks = ticks_read(c), utc = clock_of(CLOCK_REALTIME);
-        uint64_t after = clock_of(CLOCK_MONOTONIC);
+        uint64_t before = clock_monotonic_ns();
+        uint64_t ticks = ticks_read(c), utc = clock_utc_ns();
+        uint64_t after = clock_monotonic_ns();
         if (after - before < best) {
             best = after - before;
             *out = (struct clock_sample){ticks, before + best / 2, utc};

@@ -76,5 +76,9 @@ static inline int64_t clock_reader_offset_ns(const struct clock_reader *r)
     return r->rate.utc_offset_ns;
 }
 
+/* The system's own clocks, where a call of the kernel's vDSO is cheap enough. */
+uint64_t clock_monotonic_ns(void);
+uint64_t clock_utc_ns(void);
+
 /* Fake ticks are nanoseconds since 1970; they may only grow. */
 void clock_fake_set(struct clock *, uint64_t ns);

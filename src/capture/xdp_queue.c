@@ -1,9 +1,9 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "capture/filter.h"
 #include "capture/xdp_port.h"
 #include "weir/counters.h"
@@ -14,14 +14,6 @@
 static struct xdp_queue *queue_of(const struct capture *capture)
 {
     return (struct xdp_queue *)capture;
-}
-
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
 /* --- the worker's part --- */
@@ -80,7 +72,7 @@ static uint64_t misdirected(struct xdp_port *port, uint32_t socket, const struct
     _Atomic uint64_t *found = &port->misdirected[socket];
 
     if (!atomic_flag_test_and_set_explicit(&port->accounting, memory_order_acquire)) {
-        uint64_t now = xdp_account_step(&port->account[socket], r, now_ns());
+        uint64_t now = xdp_account_step(&port->account[socket], r, clock_monotonic_ns());
         atomic_store_explicit(found, now, memory_order_relaxed);
         atomic_flag_clear_explicit(&port->accounting, memory_order_release);
     }

@@ -2,9 +2,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "capture/file.h"
 #include "capture/filter.h"
 #include "cli/cli.h"
@@ -63,7 +63,7 @@ struct reader {
     struct cli_output output;
     int order_error;
     bool progress;
-    struct timespec shown;
+    uint64_t shown_ns;
     int exit_code;
 };
 
@@ -128,13 +128,11 @@ static void write_edge(struct reader *r, size_t (*edge)(const struct config *, c
 static void show_progress(struct reader *r, const char *path, const struct capture *source)
 {
     struct capture_stats stats = {0};
-    struct timespec now;
+    uint64_t now_ns = clock_monotonic_ns();
 
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    int64_t since = (now.tv_sec - r->shown.tv_sec) * 1000000000 + now.tv_nsec - r->shown.tv_nsec;
-    if (since < PROGRESS_NS)
+    if (now_ns - r->shown_ns < PROGRESS_NS)
         return;
-    r->shown = now;
+    r->shown_ns = now_ns;
     capture_stats(source, &stats);
     fprintf(stderr, "\r%s: %" PRIu64 " packets", path, pipeline_packets(r->pipeline));
     if (stats.octets_total)

@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/address.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "cli/cli.h"
 #include "cli/options.h"
@@ -217,25 +217,18 @@ static bool is_told_to_end(int signals)
     return poll(&p, 1, 0) > 0;
 }
 
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * SECOND + (uint64_t)t.tv_nsec;
-}
-
 /* What exporters have already got rid of is passed on, for a moment. */
 static void finish(struct relay *relay)
 {
-    uint64_t until = now_ns() + FINISH_S * SECOND;
+    uint64_t until = clock_monotonic_ns() + FINISH_S * SECOND;
     struct relay_stats before, after;
 
     do {
         relay_stats(relay, &before);
         relay_step(relay, 50);
         relay_stats(relay, &after);
-    } while (now_ns() < until && (!relay_finish(relay) || after.messages != before.messages));
+    } while (clock_monotonic_ns() < until &&
+             (!relay_finish(relay) || after.messages != before.messages));
 }
 
 static void print_totals(const struct relay *relay)

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "cli/cli.h"
 #include "export/exporter.h"
 #include "format/format.h"
@@ -34,14 +34,6 @@ struct cli_send {
     uint64_t drain_ns;
     bool busy; /* something is queued or in flight */
 };
-
-static uint64_t monotonic_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 static void tell(void *context, const char *collector, enum log_level level, const char *text)
 {
@@ -212,7 +204,7 @@ int cli_send_finish(struct cli_send *s)
     while (s->busy);
     while (exporter_count(s->exporter) > s->config.exports.collector_count)
         exporter_step(s->exporter, WAIT_MS); /* those that are given up */
-    exporter_drain(s->exporter, monotonic_ns() + s->drain_ns);
+    exporter_drain(s->exporter, clock_monotonic_ns() + s->drain_ns);
     inspect(s);
     for (uint32_t i = 0; i < s->target_count; i++)
         if (tell_account(s, &s->target[i]) != CLI_OK)

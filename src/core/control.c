@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "core/notify.h"
 #include "core/sensor_inside.h"
 
@@ -197,14 +197,6 @@ void control_run(struct sensor *s)
 
 /* --- The end --- */
 
-static uint64_t monotonic_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 static bool workers_done(const struct sensor *s)
 {
     for (uint32_t w = 0; w < s->threads; w++)
@@ -233,7 +225,7 @@ static bool wait_for(struct sensor *s, bool (*done)(const struct sensor *), uint
 {
     struct pollfd again = {.fd = s->signals, .events = POLLIN};
 
-    while (!done(s) && monotonic_ns() < deadline_ns) {
+    while (!done(s) && clock_monotonic_ns() < deadline_ns) {
         poll(&again, 1, WAIT_MS);
         if (again.revents && told_again(s)) {
             log_warning(s->log, "told to end again: not waiting any longer");
@@ -346,7 +338,7 @@ static void finish(struct sensor *s)
 
 void control_drain(struct sensor *s)
 {
-    uint64_t begin = monotonic_ns(), timeout = s->generation->config.sensor.drain_timeout_ns;
+    uint64_t begin = clock_monotonic_ns(), timeout = s->generation->config.sensor.drain_timeout_ns;
 
     set_state(s, SENSOR_DRAINING);
     for (uint32_t p = 0; p < s->port_count; p++)

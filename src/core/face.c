@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "weir/encode.h"
 #include "weir/flow.h"
 
@@ -179,20 +179,12 @@ void face_step(struct face *f, int timeout_ms)
         timeout_ms = 0;
 }
 
-static uint64_t monotonic_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 void face_drain(struct face *f, uint64_t deadline_ns)
 {
     uint64_t now;
 
     add_edge(f, f->encoder->tail);
-    while (f->to > f->from && !f->stats.error && (now = monotonic_ns()) < deadline_ns) {
+    while (f->to > f->from && !f->stats.error && (now = clock_monotonic_ns()) < deadline_ns) {
         uint64_t left_ms = (deadline_ns - now) / 1000000u + 1;
         write_piece(f, left_ms < WAIT_MS ? (int)left_ms : WAIT_MS);
     }

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "config/config.h"
 #include "config/rules.h"
@@ -184,14 +185,6 @@ struct hunter *hunts_hunter(struct hunts *h, unsigned worker)
     return h->hunter[worker];
 }
 
-static uint64_t utc_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 static void adopt(struct hunts *h)
 {
     const struct hunt_generation *g = atomic_load_explicit(&h->adopt, memory_order_acquire);
@@ -213,7 +206,7 @@ static void step(struct hunts *h)
 {
     pthread_mutex_lock(&h->lock);
     adopt(h);
-    analyst_step(h->analyst, h->hunter, h->options.workers, utc_ns());
+    analyst_step(h->analyst, h->hunter, h->options.workers, clock_utc_ns());
     analyst_stats(h->analyst, &h->stats.analyst);
     count_rules(h, &atomic_load_explicit(&h->adopted, memory_order_relaxed)->rules);
     pthread_mutex_unlock(&h->lock);

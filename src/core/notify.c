@@ -1,10 +1,10 @@
 #include "core/notify.h"
+#include "base/clock.h"
 
 #ifdef WEIR_SYSTEMD
 
 #include <stdlib.h>
 #include <systemd/sd-daemon.h>
-#include <time.h>
 
 /* Answers are not looked at: a manager that does not listen any more is no reason to stop. */
 
@@ -15,12 +15,8 @@ void notify_ready(void)
 
 void notify_reloading(void)
 {
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
     (void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu",
-                     (unsigned long long)now.tv_sec * 1000000 +
-                         (unsigned long long)now.tv_nsec / 1000);
+                     (unsigned long long)clock_monotonic_ns() / 1000);
 }
 
 void notify_stopping(void)

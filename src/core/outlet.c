@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/spsc.h"
 #include "core/face.h"
 #include "weir/flow.h"
@@ -45,14 +46,6 @@ struct outlet {
     struct worker_snapshot snapshot;
     struct flow_record record[TAKE];
 };
-
-static uint64_t monotonic_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 int outlet_create(const struct outlet_options *options, struct outlet **out)
 {
@@ -260,7 +253,7 @@ int outlet_reload(struct outlet *o, const struct config *config, char error[EXPO
 
 static void now_and_then(struct outlet *o)
 {
-    uint64_t now = monotonic_ns();
+    uint64_t now = clock_monotonic_ns();
 
     answer_letter(o);
     if (now - o->copied_ns < COPY_NS)
@@ -273,7 +266,7 @@ static void now_and_then(struct outlet *o)
 
 static void drain(struct outlet *o, uint64_t deadline_ns)
 {
-    while (take(o) || (!may_take(o) && monotonic_ns() < deadline_ns))
+    while (take(o) || (!may_take(o) && clock_monotonic_ns() < deadline_ns))
         step(o, may_take(o) ? 0 : 1);
     o->time_is_up = true; /* what the rings still hold is counted as dropped, not forgotten */
     while (take(o))

@@ -8,9 +8,9 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "export/collector.h"
 #include "export/group.h"
 #include "weir/flow.h"
@@ -51,24 +51,16 @@ struct exporter {
     uint64_t now_ns; /* of the last step */
 };
 
-static uint64_t system_time(clockid_t id)
-{
-    struct timespec t;
-
-    clock_gettime(id, &t);
-    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
 static uint64_t system_monotonic_ns(void *context)
 {
     (void)context;
-    return system_time(CLOCK_MONOTONIC);
+    return clock_monotonic_ns();
 }
 
 static uint64_t system_utc_ns(void *context)
 {
     (void)context;
-    return system_time(CLOCK_REALTIME);
+    return clock_utc_ns();
 }
 
 static uint64_t read_clock(struct exporter *e)

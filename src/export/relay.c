@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "export/relay_internal.h"
 
 #define EVENTS 64
@@ -31,10 +32,7 @@ void relay_say(struct relay *r, enum log_level level, const char *format, ...)
 
 static void read_clock(struct relay *r)
 {
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    r->now_ns = (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+    r->now_ns = clock_monotonic_ns();
 }
 
 /* --- Listening --- */

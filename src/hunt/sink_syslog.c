@@ -8,9 +8,9 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "hunt/sink.h"
 
 #define RETRY_NS INT64_C(1000000000)
@@ -31,14 +31,6 @@ struct syslog_sink {
     char out[OUT_MAX]; /* tcp: octets not yet written; whole messages but for the first */
 };
 
-static int64_t steady_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 static void hang_up(struct syslog_sink *s)
 {
     if (s->fd >= 0)
@@ -54,9 +46,9 @@ static int dial(struct syslog_sink *s)
 
     if (s->fd >= 0)
         return 0;
-    if (s->tried_ns && steady_ns() - s->tried_ns < RETRY_NS)
+    if (s->tried_ns && (int64_t)clock_monotonic_ns() - s->tried_ns < RETRY_NS)
         return -ENOTCONN;
-    s->tried_ns = steady_ns();
+    s->tried_ns = (int64_t)clock_monotonic_ns();
     s->fd = socket(s->address.ss_family, kind | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (s->fd < 0)
         return -errno;
