@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "base/number.h"
 #include "weir/packet.h"
 
 /* Newer than the headers of Debian 12 (Linux 6.6). */
@@ -82,15 +83,6 @@ static const struct xdp_desc *rx_desc(const struct xdp_ring *rx, uint32_t index)
 uint32_t xdp_chunk_room(uint32_t chunk)
 {
     return chunk - HEADROOM;
-}
-
-static uint32_t power_of_two(uint32_t at_least)
-{
-    uint32_t size = 1;
-
-    while (size < at_least)
-        size *= 2;
-    return size;
 }
 
 /* Room for all rings full and a burst in the hands of each worker; and one more, so that a full

@@ -8,11 +8,11 @@
 #include "cli/cli.h"
 #include "export/reader.h"
 #include "export/schema.h"
+#include "export/values.h"
 #include "format/text.h"
 
 #define NS_PER_S UINT64_C(1000000000)
 #define NS_PER_MS UINT64_C(1000000)
-#define NTP_OF_1970 UINT64_C(2208988800)
 #define PIECE 1024 /* octets of a value that are turned into text at once */
 
 static void emit(struct cli_output *o, const char *text, const char *end)
@@ -155,16 +155,6 @@ static void emit_time(struct cli_output *o, uint64_t ns, unsigned decimals)
     emit(o, text, p);
 }
 
-/* NTP's era changes in 2036: what lies before 1970 is of the next (RFC 7011 §6.1.9, §6.1.10). */
-static uint64_t ns_of_ntp(uint64_t ntp)
-{
-    uint64_t s = ntp >> 32;
-    uint64_t fraction = ((ntp & UINT32_MAX) * NS_PER_S + UINT32_MAX) >> 32;
-
-    s += s < NTP_OF_1970 ? UINT64_C(1) << 32 : 0;
-    return (s - NTP_OF_1970) * NS_PER_S + fraction;
-}
-
 static void emit_ms(struct cli_output *o, uint64_t ms)
 {
     if (ms > UINT64_MAX / NS_PER_MS)
@@ -242,10 +232,10 @@ static void emit_value(struct cli_output *o, uint8_t type, const struct ipfix_va
         emit_ms(o, ipfix_value_number(v));
         break;
     case TYPE_US:
-        emit_time(o, ns_of_ntp(ipfix_value_number(v)), 6);
+        emit_time(o, export_ns_of_ntp(ipfix_value_number(v)), 6);
         break;
     case TYPE_NS:
-        emit_time(o, ns_of_ntp(ipfix_value_number(v)), 9);
+        emit_time(o, export_ns_of_ntp(ipfix_value_number(v)), 9);
         break;
     case TYPE_IP4:
         emit_address(o, 4, v);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "weir/flow.h"
 
 #define MESSAGE_SIZE 8192
@@ -317,11 +318,6 @@ static void stop_when_due(struct collector *c, uint64_t now_ns)
     c->stopped = true;
 }
 
-static uint64_t least(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
 static uint64_t session_wake(const struct collector *c, uint64_t now_ns)
 {
     const struct session *s = c->session;
@@ -333,7 +329,7 @@ static uint64_t session_wake(const struct collector *c, uint64_t now_ns)
         wake = now_ns + ACKNOWLEDGE_WAKE_NS;
     if (!s->wakes && c->backlog.current)
         wake = now_ns + POLL_WAKE_NS;
-    return least(wake, least(c->templates_ns, c->options_ns));
+    return min64(wake, min64(c->templates_ns, c->options_ns));
 }
 
 static uint64_t wake_time(const struct collector *c, uint64_t now_ns)
@@ -344,8 +340,8 @@ static uint64_t wake_time(const struct collector *c, uint64_t now_ns)
         return 0;
     uint64_t wake = session_wake(c, now_ns);
     if (c->spool && c->backlog.fresh.head)
-        wake = least(wake, now_ns + ACKNOWLEDGE_WAKE_NS);
-    return least(wake, least(c->due_ns, least(c->sync_ns, c->stop_ns)));
+        wake = min64(wake, now_ns + ACKNOWLEDGE_WAKE_NS);
+    return min64(wake, min64(c->due_ns, min64(c->sync_ns, c->stop_ns)));
 }
 
 uint64_t collector_step(struct collector *c, uint64_t now_ns)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/number.h"
 #include "export/collector.h"
 #include "export/group.h"
 #include "weir/flow.h"
@@ -380,11 +381,6 @@ static void relieve(struct exporter *e, const struct group *group)
     }
 }
 
-static uint64_t least(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
 static void remove_stopped(struct exporter *e)
 {
     for (uint32_t i = 0; i < e->leaving_count;) {
@@ -407,9 +403,9 @@ static uint64_t step_all(struct exporter *e)
         if (e->now.group[i].count > 1)
             relieve(e, &e->now.group[i]);
     for (uint32_t i = 0; i < e->now.count; i++)
-        wake_ns = least(wake_ns, collector_step(e->now.collector[i], e->now_ns));
+        wake_ns = min64(wake_ns, collector_step(e->now.collector[i], e->now_ns));
     for (uint32_t i = 0; i < e->leaving_count; i++)
-        wake_ns = least(wake_ns, collector_step(e->leaving[i], e->now_ns));
+        wake_ns = min64(wake_ns, collector_step(e->leaving[i], e->now_ns));
     return wake_ns;
 }
 

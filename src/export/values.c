@@ -31,13 +31,11 @@ static uint64_t ntp_from_ns(uint64_t ns)
     return s << 32 | ((ns % NS_PER_S) << 32) / NS_PER_S;
 }
 
-static uint64_t ns_from_ntp(uint64_t ntp)
+uint64_t export_ns_of_ntp(uint64_t ntp)
 {
     uint64_t s = ntp >> 32;
     uint64_t ns = ((ntp & UINT32_MAX) * NS_PER_S + UINT32_MAX) >> 32;
 
-    if (!ntp)
-        return 0;
     s += s < NTP_OF_1970 ? UINT64_C(1) << 32 : 0;
     return (s - NTP_OF_1970) * NS_PER_S + ns;
 }
@@ -183,9 +181,9 @@ void export_split(const struct flow_record *record, unsigned side, struct flow_r
 /* Milliseconds are all that most profiles tell; nanoseconds win. */
 static void restore_times(const struct export_values *v, struct flow_record *r)
 {
-    r->start_ns = v->start_ntp ? ns_from_ntp(v->start_ntp) : v->start_ms * NS_PER_MS;
-    r->end_ns = v->end_ntp ? ns_from_ntp(v->end_ntp) : v->end_ms * NS_PER_MS;
-    r->conn_start_ns = v->conn_start_ntp ? ns_from_ntp(v->conn_start_ntp) : r->start_ns;
+    r->start_ns = v->start_ntp ? export_ns_of_ntp(v->start_ntp) : v->start_ms * NS_PER_MS;
+    r->end_ns = v->end_ntp ? export_ns_of_ntp(v->end_ntp) : v->end_ms * NS_PER_MS;
+    r->conn_start_ns = v->conn_start_ntp ? export_ns_of_ntp(v->conn_start_ntp) : r->start_ns;
     if (r->delta.packets[0]) {
         r->first_ns[0] = r->start_ns;
         r->last_ns[0] = r->end_ns;

@@ -42,5 +42,9 @@ void export_values_fill_rich(struct export_values *, const struct flow_record *)
 /* One direction of record as a record of its own: side's packets, from side to the other. */
 void export_split(const struct flow_record *record, unsigned side, struct flow_record *half);
 
+/* Nanoseconds since 1970 of an NTP timestamp. Seconds before 1970 are of the era that begins in
+ * 2036 (RFC 7011 §6.1.10). */
+uint64_t export_ns_of_ntp(uint64_t ntp);
+
 /* The way back: sets what values know and record does not say. has_icmp: values.icmp was there. */
 void export_values_restore(const struct export_values *, bool has_icmp, struct flow_record *record);

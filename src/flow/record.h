@@ -3,17 +3,8 @@
  */
 #pragma once
 
+#include "base/number.h"
 #include "flow/entry.h"
-
-static inline uint64_t max64(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
-
-static inline uint64_t min64(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
 
 static inline bool record_open(const struct flow_hot *h)
 {

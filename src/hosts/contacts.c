@@ -4,12 +4,14 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "base/number.h"
 #include "hosts/book.h"
 #include "hosts/distinct.h"
 #include "hosts/tally.h"
 #include "weir/host_class.h"
 #include "weir/wire.h"
 
+#define SLOTS_MIN 64
 #define WAYS 8u
 #define TRACEROUTE_FIRST 33434u
 #define TRACEROUTE_LAST 33523u
@@ -44,18 +46,9 @@ struct contacts {
     struct contacts_stats stats;
 };
 
-static uint32_t power_of_two(uint32_t least)
-{
-    uint32_t n = 64;
-
-    while (n < least && n < 1u << 30)
-        n *= 2;
-    return n;
-}
-
 static int table_init(struct contact_table *t, uint32_t max)
 {
-    uint32_t sets = power_of_two(max / WAYS);
+    uint32_t sets = power_of_two(max64(max / WAYS, SLOTS_MIN));
 
     t->set_mask = sets - 1;
     t->contact = memory_reserve(sizeof(*t->contact) * sets * WAYS);
@@ -79,7 +72,7 @@ int contacts_create(const struct contacts_options *o, const struct book *book,
         return -ENOMEM;
     c->book = book;
     c->max_rhythm = o->max_rhythm;
-    c->known_mask = power_of_two(2 * o->max_known) - 1;
+    c->known_mask = power_of_two(max64(2 * o->max_known, SLOTS_MIN)) - 1;
     c->rhythm = memory_reserve(sizeof(*c->rhythm) * o->max_rhythm);
     c->free_rhythm = memory_reserve(sizeof(uint32_t) * o->max_rhythm);
     c->known = memory_reserve(sizeof(uint64_t) * (c->known_mask + 1));

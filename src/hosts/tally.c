@@ -4,8 +4,10 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "base/number.h"
 #include "weir/host_class.h"
 
+#define SLOTS_MIN 64
 #define CHUNK 32u /* deltas of one pass: their 64 hosts stay in the nearest cache */
 
 struct chunk {
@@ -14,18 +16,9 @@ struct chunk {
     struct tally_entry *entry[2 * CHUNK];
 };
 
-static uint32_t power_of_two(uint64_t least)
-{
-    uint32_t n = 64;
-
-    while (n < least && n < 1u << 31)
-        n *= 2;
-    return n;
-}
-
 static uint32_t sets_for(uint32_t max_outside)
 {
-    return power_of_two((max_outside + TALLY_WAYS - 1) / TALLY_WAYS);
+    return power_of_two(max64((max_outside + TALLY_WAYS - 1) / TALLY_WAYS, SLOTS_MIN));
 }
 
 static void table_fini(const struct tally *t, struct tally_table *b)
@@ -70,7 +63,7 @@ int tally_create(const struct tally_options *o, struct tally **out)
         return -ENOMEM;
     memset(t, 0, sizeof(*t));
     t->max_inside = o->max_inside;
-    t->index_mask = power_of_two(2 * (uint64_t)o->max_inside) - 1;
+    t->index_mask = power_of_two(max64(2 * (uint64_t)o->max_inside, SLOTS_MIN)) - 1;
     t->set_mask = sets_for(o->max_outside) - 1;
     t->max_events = o->max_events;
     t->filling = &t->table[0];
