@@ -10,8 +10,9 @@
 #include <stdint.h>
 #include <string.h>
 
-/* An address as a key: IPv6 as it is, IPv4 as ::ffff:a.b.c.d (RFC 4291 §2.5.5.2). All zero is
- * `other`: the hosts that have no entry of their own. */
+/* An address as a key: IPv6 as it is, IPv4 as ::ffff:a.b.c.d (RFC 4291 §2.5.5.2). All ones, which
+ * is no host's address, is `other`: the hosts that have no entry of their own. All zero stands for
+ * no address where one may be missing. */
 struct host_key {
     uint8_t address[16];
 };
@@ -112,8 +113,24 @@ static inline const uint8_t *host_key_address(const struct host_key *key)
     return key->address + (host_key_version(key) == 4 ? 12 : 0);
 }
 
+static inline struct host_key host_key_other(void)
+{
+    struct host_key key;
+
+    memset(&key, 0xff, sizeof(key));
+    return key;
+}
+
 static inline bool host_key_is_other(const struct host_key *key)
 {
-    static const struct host_key other;
+    struct host_key other = host_key_other();
+
     return memcmp(key, &other, sizeof(other)) == 0;
+}
+
+static inline bool host_key_is_none(const struct host_key *key)
+{
+    static const struct host_key none;
+
+    return memcmp(key, &none, sizeof(none)) == 0;
 }

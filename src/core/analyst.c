@@ -131,9 +131,9 @@ bool analyst_step(struct analyst *a, struct hunter *const hunters[], unsigned co
         a->judged_ns = a->clock_ns;
         if (a->generation->enabled)
             analyst_judge_time(a);
-        book_age(a->book, a->clock_ns, AGE_STEP);
     }
     analyst_push(a, a->clock_ns);
+    book_age(a->book, a->clock_ns, AGE_STEP); /* what it forgets has been pushed */
     analyst_verdicts(a);
     return any;
 }

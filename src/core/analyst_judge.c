@@ -163,6 +163,11 @@ void analyst_judge_event(struct analyst *a, const struct host_event *e)
         judge_flow(a, e);
 }
 
+static bool is_of_host(const struct hunt_rule *r)
+{
+    return r->enabled && r->scope == SCOPE_HOST && !r->by_port;
+}
+
 void analyst_judge_row(struct analyst *a, const struct host_row *row)
 {
     const struct hunt_rules *rules = &a->generation->rules;
@@ -171,19 +176,24 @@ void analyst_judge_row(struct analyst *a, const struct host_row *row)
 
     for (uint32_t i = 0; i < rules->count; i++) {
         const struct hunt_rule *r = &rules->rule[i];
-        if (r->enabled && r->scope == SCOPE_HOST && !r->by_port && r->window == row->window)
+        if (is_of_host(r) && r->window == row->window)
             judge(a, r, &s);
     }
 }
 
 void analyst_judge_host(struct analyst *a, const struct book_host *h)
 {
+    const struct hunt_rules *rules = &a->generation->rules;
+    bool may[WINDOW_COUNT] = {false};
     struct host_row row;
 
-    if (!h->inside)
-        return;
+    for (uint32_t i = 0; h->inside && i < rules->count; i++) {
+        const struct hunt_rule *r = &rules->rule[i];
+        if (is_of_host(r) && hunt_may_hold(r, &h->window[r->window].counters))
+            may[r->window] = true;
+    }
     for (int w = 0; w < WINDOW_COUNT; w++)
-        if (book_row(a->book, h, (enum host_window)w, a->clock_ns, &row))
+        if (may[w] && book_row(a->book, h, (enum host_window)w, a->clock_ns, &row))
             analyst_judge_row(a, &row);
 }
 

@@ -10,6 +10,7 @@
 #include "weir/wire.h"
 
 #define OTHER 0u
+#define CHUNK 16u
 #define SKETCHES_MAX 16384u
 
 static uint32_t index_size(uint64_t hosts)
@@ -68,6 +69,7 @@ int book_create(const struct book_options *o, struct book **out)
         return rc;
     }
     b->host[OTHER].used = 1;
+    b->host[OTHER].key = host_key_other();
     *out = b;
     return 0;
 }
@@ -189,16 +191,20 @@ static void host_count(struct book *b, uint32_t at, const struct host_counters *
     struct book_host *h = &b->host[at];
 
     windows_turn(b, h, clock_ns);
-    for (int w = 0; w < WINDOW_COUNT; w++)
-        for (int i = 0; i < HOST_COUNTER_COUNT; i++)
+    for (int i = 0; i < HOST_COUNTER_COUNT; i++) {
+        if (!c->value[i])
+            continue; /* most are 0, and lie in lines that need not be touched */
+        for (int w = 0; w < WINDOW_COUNT; w++)
             h->window[w].counters.value[i] += c->value[i];
+    }
     h->open += (int64_t)(c->value[HOST_OPENED] + c->value[HOST_OPENED_IN] - c->value[HOST_CLOSED]);
     mark_changed(b, at);
 }
 
-static uint32_t inside_place(struct book *b, const struct host_key *key)
+static uint32_t inside_place(struct book *b, const struct host_key *key,
+                             const struct hash_value *known)
 {
-    struct hash_value hash = hash_of(b, key->address);
+    struct hash_value hash = *known;
     uint32_t slot = slot_of(b, key, &hash);
     uint32_t host = b->index[slot].host;
 
@@ -285,13 +291,44 @@ static void merge_outside(struct book *b, const struct tally_table *t, uint64_t 
     }
 }
 
+/* Hosts of a chunk are looked up in passes, so that their lines come while others are waited for.
+ */
+static void prefetch_host(const struct book *b, const struct hash_value *hash)
+{
+    const struct book_slot *s = &b->index[(uint32_t)hash->place & b->index_mask];
+
+    if (!s->host)
+        return;
+    const char *h = (const char *)&b->host[s->host - 1];
+    for (size_t line = 0; line < sizeof(struct book_host); line += 64)
+        __builtin_prefetch(h + line, 1);
+}
+
+static void merge_chunk(struct book *b, const struct tally_entry *e, uint32_t count,
+                        uint64_t clock_ns)
+{
+    struct hash_value hash[CHUNK];
+    uint32_t at[CHUNK];
+
+    for (uint32_t i = 0; i < count; i++) {
+        hash[i] = hash_of(b, e[i].key.address);
+        __builtin_prefetch(&b->index[(uint32_t)hash[i].place & b->index_mask]);
+    }
+    for (uint32_t i = 0; i < count; i++)
+        prefetch_host(b, &hash[i]);
+    for (uint32_t i = 0; i < count; i++)
+        at[i] = inside_place(b, &e[i].key, &hash[i]);
+    for (uint32_t i = 0; i < count; i++) {
+        host_count(b, at[i], &e[i].counters, clock_ns);
+        count_merged(b, &e[i].counters);
+    }
+}
+
 void book_merge(struct book *b, const struct tally_table *t, uint64_t clock_ns)
 {
-    for (uint32_t i = 0; i < t->inside_count; i++) {
-        const struct tally_entry *e = &t->inside[i];
-        host_count(b, inside_place(b, &e->key), &e->counters, clock_ns);
-        count_merged(b, &e->counters);
-    }
+    for (uint32_t i = 0; i < t->inside_count; i += CHUNK)
+        merge_chunk(b, &t->inside[i], t->inside_count - i < CHUNK ? t->inside_count - i : CHUNK,
+                    clock_ns);
     merge_outside(b, t, clock_ns);
     host_count(b, OTHER, &t->other.counters, clock_ns);
     count_merged(b, &t->other.counters);
@@ -394,7 +431,7 @@ void book_age(struct book *b, uint64_t clock_ns, uint32_t max_hosts)
             b->host[b->heap[i]].weight /= 2;
         b->decayed_ns = clock_ns;
     }
-    for (; max_hosts && b->high_water > 1; max_hosts--) {
+    for (uint32_t n = max_hosts < b->high_water ? max_hosts : b->high_water; n > 1; n--) {
         b->aging = b->aging + 1 < b->high_water ? b->aging + 1 : 1;
         if (!is_over(&b->host[b->aging], clock_ns))
             continue;

@@ -26,6 +26,7 @@ static void table_fini(const struct tally *t, struct tally_table *b)
     uint32_t sets = t->set_mask + 1;
 
     memory_release(b->inside, sizeof(*b->inside) * t->max_inside);
+    memory_release(b->inside_slot, sizeof(*b->inside_slot) * t->max_inside);
     memory_release(b->index, sizeof(*b->index) * (t->index_mask + 1));
     memory_release(b->outside, sizeof(*b->outside) * sets * TALLY_WAYS);
     memory_release(b->set, sizeof(*b->set) * sets);
@@ -38,12 +39,16 @@ static int table_init(const struct tally *t, struct tally_table *b)
     uint32_t sets = t->set_mask + 1;
 
     b->inside = memory_reserve(sizeof(*b->inside) * t->max_inside);
+    b->inside_slot = memory_reserve(sizeof(*b->inside_slot) * t->max_inside);
     b->index = memory_reserve(sizeof(*b->index) * (t->index_mask + 1));
     b->outside = memory_reserve(sizeof(*b->outside) * sets * TALLY_WAYS);
     b->set = memory_reserve(sizeof(*b->set) * sets);
     b->used_set = memory_reserve(sizeof(*b->used_set) * sets);
     b->event = memory_reserve(sizeof(*b->event) * t->max_events);
-    return b->inside && b->index && b->outside && b->set && b->used_set && b->event ? 0 : -ENOMEM;
+    return b->inside && b->inside_slot && b->index && b->outside && b->set && b->used_set &&
+                   b->event
+               ? 0
+               : -ENOMEM;
 }
 
 static int secret_init(struct tally *t, bool fixed)
@@ -144,7 +149,7 @@ static struct tally_entry *inside_new(struct tally *t, uint32_t slot, uint32_t t
     }
     struct tally_entry *e = &b->inside[b->inside_count++];
     e->key = *key;
-    e->slot = slot;
+    b->inside_slot[b->inside_count - 1] = slot;
     b->index[slot] = (struct tally_slot){.tag = tag, .entry = b->inside_count};
     return e;
 }
@@ -209,6 +214,17 @@ static struct tally_entry *outside_find(struct tally *t, const struct host_key *
     return weight(&e[least]) < octets ? outside_take(b, set, least, tag, key) : &b->other;
 }
 
+/* The entry that the set's tags point to. */
+static void outside_prefetch(const struct tally *t, const struct hash_value *hash)
+{
+    const struct tally_table *b = t->filling;
+    uint32_t set = (uint32_t)hash->place & t->set_mask, tag = tag_of(hash), way = 0;
+
+    while (way + 1 < TALLY_WAYS && b->set[set].tag[way] && b->set[set].tag[way] != tag)
+        way++;
+    __builtin_prefetch(&b->outside[set * TALLY_WAYS + way], 1);
+}
+
 /* Pass 2: entries. A pointer into a set may be overtaken by a later delta of the chunk, which then
  * took over the entry: so outside hosts are looked up when they are counted. */
 static void chunk_find(struct tally *t, uint32_t count, const uint8_t inside[], struct chunk *c)
@@ -220,8 +236,7 @@ static void chunk_find(struct tally *t, uint32_t count, const uint8_t inside[], 
             __builtin_prefetch((char *)c->entry[i] + 64, 1);
         } else {
             c->entry[i] = NULL;
-            __builtin_prefetch(&t->filling->outside[(c->hash[i].place & t->set_mask) * TALLY_WAYS],
-                               1);
+            outside_prefetch(t, &c->hash[i]);
         }
     }
 }
@@ -367,7 +382,7 @@ struct tally_table *tally_take(struct tally *t)
 static void table_empty(struct tally_table *b)
 {
     for (uint32_t i = 0; i < b->inside_count; i++) {
-        b->index[b->inside[i].slot] = (struct tally_slot){0};
+        b->index[b->inside_slot[i]] = (struct tally_slot){0};
         memset(&b->inside[i], 0, sizeof(b->inside[i]));
     }
     for (uint32_t i = 0; i < b->used_sets; i++) {

@@ -47,7 +47,6 @@ struct host_event {
 struct tally_entry {
     struct host_key key;
     struct host_counters counters;
-    uint32_t slot; /* inside: of the index; outside: of its set */
 } __attribute__((aligned(64)));
 
 struct tally_slot {
@@ -63,6 +62,7 @@ struct tally_set {
 
 struct tally_table {
     struct tally_entry *inside;
+    uint32_t *inside_slot; /* of the index, by entry: for emptying it */
     struct tally_slot *index;
     struct tally_entry *outside; /* TALLY_WAYS a set */
     struct tally_set *set;

@@ -92,7 +92,7 @@ int hunt_evaluate(const struct hunt_rule *r, const struct hunt_subject *s)
             first = value;
     }
     if (!direction_fits(r, s->inside) || !service_fits(r, s) || is_allowed(r, &s->host) ||
-        (!host_key_is_other(&s->peer) && is_allowed(r, &s->peer)))
+        (!host_key_is_none(&s->peer) && is_allowed(r, &s->peer)))
         return -1;
     return level_of(r, first);
 }

@@ -181,7 +181,7 @@ static void put_conditions(struct writer *w, const struct hunt_rule *r,
                            const struct hunt_subject *s)
 {
     put_host(w, &s->host);
-    if (!host_key_is_other(&s->peer)) {
+    if (!host_key_is_none(&s->peer)) {
         put(w, " and ");
         put_service(w, s);
     }

@@ -49,6 +49,9 @@ struct hunt_group {
  * at. */
 int hunt_evaluate(const struct hunt_rule *, const struct hunt_subject *);
 
+/* False: a rule of scope host cannot hold for these counters, whatever else is known. */
+bool hunt_may_hold(const struct hunt_rule *, const struct host_counters *);
+
 /* The first measure stands out among the group, or the group is too small to tell. */
 bool hunt_stands_out(const struct hunt_rule *, double value, const struct hunt_group *);
 

@@ -92,19 +92,50 @@ static double contact_value(enum hunt_measure m, enum host_window window,
     }
 }
 
+/* Measures that are a counter, + 1. */
+static const int8_t plain[MEASURE_COUNT] = {
+    [MEASURE_OCTETS_OUT] = HOST_OCTETS_OUT + 1,   [MEASURE_OCTETS_IN] = HOST_OCTETS_IN + 1,
+    [MEASURE_PAYLOAD_OUT] = HOST_PAYLOAD_OUT + 1, [MEASURE_PAYLOAD_IN] = HOST_PAYLOAD_IN + 1,
+    [MEASURE_PACKETS_OUT] = HOST_PACKETS_OUT + 1, [MEASURE_PACKETS_IN] = HOST_PACKETS_IN + 1,
+    [MEASURE_OUTSIDE_OUT] = HOST_OUTSIDE_OUT + 1, [MEASURE_OUTSIDE_IN] = HOST_OUTSIDE_IN + 1,
+    [MEASURE_DNS_OUT] = HOST_DNS_OUT + 1,         [MEASURE_ICMP_OUT] = HOST_ICMP_OUT + 1,
+    [MEASURE_TLS_OUT] = HOST_TLS_OUT + 1,         [MEASURE_ADMIN_OUT] = HOST_ADMIN_OUT + 1,
+    [MEASURE_OPENED] = HOST_OPENED + 1,           [MEASURE_ACCEPTED] = HOST_ACCEPTED + 1,
+    [MEASURE_FAILED] = HOST_FAILED + 1,           [MEASURE_OPENED_IN] = HOST_OPENED_IN + 1,
+    [MEASURE_ACCEPTED_IN] = HOST_ACCEPTED_IN + 1,
+};
+
+/* What a measure cannot exceed, as the sum of two counters, + 1. */
+static const int8_t bound[MEASURE_COUNT][2] = {
+    [MEASURE_CALLERS] = {HOST_OPENED_IN + 1},
+    [MEASURE_PORTS] = {HOST_OPENED + 1},
+    [MEASURE_PEERS] = {HOST_OPENED + 1, HOST_OPENED_IN + 1},
+};
+
+static bool exceeds(const struct hunt_condition *c, const struct host_counters *counters)
+{
+    uint64_t most = 0;
+
+    if (plain[c->measure])
+        most = counters->value[plain[c->measure] - 1];
+    else if (!bound[c->measure][0])
+        return false;
+    for (int i = 0; i < 2; i++)
+        if (!plain[c->measure] && bound[c->measure][i])
+            most += counters->value[bound[c->measure][i] - 1];
+    return c->value > (double)most;
+}
+
+bool hunt_may_hold(const struct hunt_rule *r, const struct host_counters *counters)
+{
+    for (unsigned i = 0; i < r->condition_count; i++)
+        if (!r->condition[i].at_most && exceeds(&r->condition[i], counters))
+            return false;
+    return true;
+}
+
 static double host_value(enum hunt_measure m, const struct host_row *row)
 {
-    static const int8_t plain[MEASURE_COUNT] = {
-        [MEASURE_OCTETS_OUT] = HOST_OCTETS_OUT + 1,   [MEASURE_OCTETS_IN] = HOST_OCTETS_IN + 1,
-        [MEASURE_PAYLOAD_OUT] = HOST_PAYLOAD_OUT + 1, [MEASURE_PAYLOAD_IN] = HOST_PAYLOAD_IN + 1,
-        [MEASURE_PACKETS_OUT] = HOST_PACKETS_OUT + 1, [MEASURE_PACKETS_IN] = HOST_PACKETS_IN + 1,
-        [MEASURE_OUTSIDE_OUT] = HOST_OUTSIDE_OUT + 1, [MEASURE_OUTSIDE_IN] = HOST_OUTSIDE_IN + 1,
-        [MEASURE_DNS_OUT] = HOST_DNS_OUT + 1,         [MEASURE_ICMP_OUT] = HOST_ICMP_OUT + 1,
-        [MEASURE_TLS_OUT] = HOST_TLS_OUT + 1,         [MEASURE_ADMIN_OUT] = HOST_ADMIN_OUT + 1,
-        [MEASURE_OPENED] = HOST_OPENED + 1,           [MEASURE_ACCEPTED] = HOST_ACCEPTED + 1,
-        [MEASURE_FAILED] = HOST_FAILED + 1,           [MEASURE_OPENED_IN] = HOST_OPENED_IN + 1,
-        [MEASURE_ACCEPTED_IN] = HOST_ACCEPTED_IN + 1,
-    };
     const uint64_t *v = row->counters.value;
 
     if (plain[m])

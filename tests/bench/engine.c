@@ -3,7 +3,7 @@
  * same burst loop that only reads each frame's first line.
  *
  *   engine [--flows N] [--family 4|6] [--mix known|new] [--passes N] [--cpu N] [--fill PERCENT]
- *          [--deltas] [--phases] [--quick]
+ *          [--deltas | --hosts] [--phases] [--quick]
  *
  * A pass goes over 16384 frames in buffers of 2 KB. Frames are written and flushed from the cache
  * outside the measured time; floor and engine take turns pass by pass over the same frames, and the
@@ -13,6 +13,8 @@
  *
  *   --fill    percent of the table that the known mix takes (default 50); new fills its table
  *   --deltas  the sweep fills deltas too, as it does when hosts are counted
+ *   --hosts   and hosts are counted and hunts looked at, by the built-in rules: what the worker
+ * does is a part of the engine's time and told as hosts_ns, the analyst's as analyst_ns
  *   --phases  read the clock three times a burst more, and print the phases
  *   --quick   one turn at least instead of three
  */
@@ -28,6 +30,8 @@
 
 #include "base/memory.h"
 #include "config/config.h"
+#include "core/analyst.h"
+#include "core/hunter.h"
 #include "decode/decode.h"
 #include "engine_pool.h"
 #include "engine_traffic.h"
@@ -53,11 +57,19 @@ struct arguments {
     uint64_t passes; /* 0 = by the turns */
     uint64_t fill;
     int cpu;
-    bool deltas, phases, quick;
+    bool deltas, hosts, phases, quick;
 };
 
 /* What is timed pass by pass. */
-enum timed { TIMED_FLOOR, TIMED_ENGINE, TIMED_DECODE, TIMED_FLOW, TIMED_SWEEP, TIMED_COUNT };
+enum timed {
+    TIMED_FLOOR,
+    TIMED_ENGINE,
+    TIMED_DECODE,
+    TIMED_FLOW,
+    TIMED_SWEEP,
+    TIMED_HOSTS,
+    TIMED_COUNT
+};
 
 /* One case: a table and the traffic it gets. */
 struct bench {
@@ -70,9 +82,13 @@ struct bench {
     struct pool *pool;
     uint64_t packets; /* sent so far */
     uint64_t turns;
-    uint64_t sweep_debt;           /* packets not yet paid for by the sweep */
-    uint64_t step;                 /* packet time, << STEP_SHIFT */
-    uint64_t pass_ns[TIMED_COUNT]; /* of the pass at hand */
+    uint64_t sweep_debt;                /* packets not yet paid for by the sweep */
+    uint64_t step;                      /* packet time, << STEP_SHIFT */
+    uint64_t pass_ns[TIMED_COUNT];      /* of the pass at hand */
+    struct hunt_generation *generation; /* --hosts */
+    struct hunter *hunter;
+    struct analyst *analyst;
+    uint64_t analyst_ns, analyst_pass_ns; /* all measured passes; this pass */
     uint64_t sink;
     struct burst burst;
     struct flow_out out;
@@ -135,6 +151,48 @@ static uint64_t floor_pass(struct bench *b)
     return clock_ns() - begin;
 }
 
+static void on_alert(void *context, const struct alert *a)
+{
+    (void)context, (void)a;
+}
+
+static int create_hosts(struct bench *b)
+{
+    static struct hunt_rules rules;
+
+    b->generation = calloc(1, sizeof(*b->generation));
+    if (!b->generation)
+        return -ENOMEM;
+    hunt_builtin(&rules);
+    hunt_generation_init(b->generation, &b->config, &rules);
+    int rc = hunter_create(&b->config, b->generation, true, &b->hunter);
+    struct analyst_options options = {
+        .config = &b->config, .generation = b->generation, .fixed_secret = true, .alert = on_alert};
+    return rc ? rc : analyst_create(&options, &b->analyst);
+}
+
+/* What core does with a burst of deltas. */
+static void take_deltas(struct bench *b)
+{
+    if (b->hunter && b->out.delta_count) {
+        uint64_t begin = clock_ns();
+        hunter_deltas(b->hunter, b->out.delta, b->out.delta_count);
+        b->pass_ns[TIMED_HOSTS] += clock_ns() - begin;
+    }
+    b->out.record_count = b->out.delta_count = 0;
+}
+
+/* The analyst runs on another core: its time is not the engine's. */
+static void end_turn(struct bench *b)
+{
+    if (!b->hunter)
+        return;
+    hunter_turn(b->hunter);
+    uint64_t begin = clock_ns();
+    analyst_step(b->analyst, &b->hunter, 1, b->burst.now_ns);
+    b->analyst_pass_ns += clock_ns() - begin;
+}
+
 /* A turn visits every entry once while ten packets of each go by. */
 static void sweep_share(struct bench *b)
 {
@@ -142,15 +200,18 @@ static void sweep_share(struct bench *b)
     if (b->sweep_debt < SLICE_FLOWS * PACKETS_PER_TURN)
         return;
     b->sweep_debt -= SLICE_FLOWS * PACKETS_PER_TURN;
-    b->turns += flow_sweep_step(b->table, b->burst.now_ns, SLICE_FLOWS, &b->out);
-    b->out.record_count = b->out.delta_count = 0;
+    bool ended = flow_sweep_step(b->table, b->burst.now_ns, SLICE_FLOWS, &b->out);
+    take_deltas(b);
+    if (ended)
+        end_turn(b);
+    b->turns += ended;
 }
 
 static void engine_burst(struct bench *b)
 {
     decode_burst(&b->decode, &b->burst, &b->counters);
     flow_table_burst(b->table, b->burst.packet, b->burst.count, &b->out);
-    b->out.record_count = b->out.delta_count = 0;
+    take_deltas(b);
     sweep_share(b);
 }
 
@@ -160,7 +221,7 @@ static void engine_burst_phases(struct bench *b)
     decode_burst(&b->decode, &b->burst, &b->counters);
     uint64_t t1 = clock_ns();
     flow_table_burst(b->table, b->burst.packet, b->burst.count, &b->out);
-    b->out.record_count = b->out.delta_count = 0;
+    take_deltas(b);
     uint64_t t2 = clock_ns();
     sweep_share(b);
     uint64_t t3 = clock_ns();
@@ -174,6 +235,7 @@ static uint64_t engine_pass(struct bench *b)
     const bool phases = b->arguments->phases;
     uint64_t begin = clock_ns();
 
+    b->analyst_pass_ns = 0;
     for (uint32_t at = 0; at < POOL_BUFFERS; at += PACKET_BURST_MAX) {
         burst_fill(b, at);
         if (phases)
@@ -181,7 +243,8 @@ static uint64_t engine_pass(struct bench *b)
         else
             engine_burst(b);
     }
-    return clock_ns() - begin;
+    b->analyst_ns += b->analyst_pass_ns;
+    return clock_ns() - begin - b->analyst_pass_ns;
 }
 
 static void write_frames(struct bench *b)
@@ -264,6 +327,9 @@ static void print_result(const struct bench *b, const double ns[], uint64_t pass
     if (b->arguments->phases)
         printf(",\"decode_ns\":%.1f,\"flow_ns\":%.1f,\"sweep_ns\":%.1f", ns[TIMED_DECODE],
                ns[TIMED_FLOW], ns[TIMED_SWEEP]);
+    if (b->hunter)
+        printf(",\"hosts_ns\":%.1f,\"analyst_ns\":%.1f", ns[TIMED_HOSTS],
+               (double)b->analyst_ns / (double)(passes * POOL_BUFFERS));
     printf(",\"turns\":%" PRIu64 ",\"packets\":%" PRIu64 ",\"frame_len\":%u,\"evicted\":%" PRIu64
            "}\n",
            turns, passes * POOL_BUFFERS, traffic_frame_len(&b->traffic),
@@ -294,6 +360,7 @@ static int measure(struct bench *b)
         return -ENOMEM;
     warm_up(b);
     uint64_t turns = b->turns;
+    b->analyst_ns = 0;
     for (uint64_t i = 0; i < passes; i++) {
         measure_pass(b, frame_len);
         for (unsigned k = 0; k < TIMED_COUNT; k++)
@@ -308,8 +375,9 @@ static int measure(struct bench *b)
 
 static struct flow_table_options table_options(const struct bench *b)
 {
-    struct flow_table_options options = {
-        .flow = b->config.flow, .deltas = b->arguments->deltas, .fixed_secret = true};
+    struct flow_table_options options = {.flow = b->config.flow,
+                                         .deltas = b->arguments->deltas || b->arguments->hosts,
+                                         .fixed_secret = true};
 
     options.flow.max_flows = b->traffic.flows;
     if (!b->traffic.fresh)
@@ -335,8 +403,13 @@ static int run_case(const struct arguments *arguments, struct pool *pool, struct
         (void)complain(b, "not enough memory");
     else
         rc = flow_table_create(&options, &b->counters, &b->table);
+    if (!rc && arguments->hosts)
+        rc = create_hosts(b);
     if (!rc)
         rc = measure(b);
+    analyst_destroy(b->analyst);
+    hunter_destroy(b->hunter);
+    free(b->generation);
     flow_table_destroy(b->table);
     free(b);
     return rc;
@@ -394,11 +467,17 @@ static bool number(const char *name, const char *text, uint64_t low, uint64_t hi
 }
 
 static const struct option options[] = {
-    {"flows", required_argument, NULL, 'n'}, {"family", required_argument, NULL, 'f'},
-    {"mix", required_argument, NULL, 'm'},   {"passes", required_argument, NULL, 'p'},
-    {"cpu", required_argument, NULL, 'c'},   {"fill", required_argument, NULL, 'l'},
-    {"deltas", no_argument, NULL, 'd'},      {"phases", no_argument, NULL, 'P'},
-    {"quick", no_argument, NULL, 'q'},       {0},
+    {"flows", required_argument, NULL, 'n'},
+    {"family", required_argument, NULL, 'f'},
+    {"mix", required_argument, NULL, 'm'},
+    {"passes", required_argument, NULL, 'p'},
+    {"cpu", required_argument, NULL, 'c'},
+    {"fill", required_argument, NULL, 'l'},
+    {"deltas", no_argument, NULL, 'd'},
+    {"phases", no_argument, NULL, 'P'},
+    {"quick", no_argument, NULL, 'q'},
+    {"hosts", no_argument, NULL, 'h'},
+    {0},
 };
 
 static bool take_option(struct arguments *a, int letter, const char *name)
@@ -427,6 +506,9 @@ static bool take_option(struct arguments *a, int letter, const char *name)
         break;
     case 'd':
         a->deltas = true;
+        break;
+    case 'h':
+        a->hosts = true;
         break;
     case 'P':
         a->phases = true;

@@ -1,0 +1,231 @@
+"""Hunts in a running sensor: each alerts while its cause goes on, in the file and in syslog; rules are loaded anew by
+SIGHUP, and bad ones leave the old in force. And `weir hunts`, `weir read --hunts`."""
+import json
+import signal
+import socket
+import subprocess
+
+import pytest
+
+import lab
+from traffic import replay
+
+from frames import eth, udp  # noqa: E402, F401
+from harness import at, write_pcap
+from scapy.layers.inet import ICMP, IP, TCP, UDP
+from scapy.packet import Raw
+
+HOST, OUTSIDE, INSIDE = '10.1.2.3', '203.0.113.9', '10.9.9.9'
+RULES = '''
+rules:
+  - name: long-connection
+    when: {age: 7s}
+  - name: icmp-tunnel
+    when: {octets_out: 20k, mean_out: 150, packets_out: 50}
+  - name: dns-tunnel
+    when: {packets_out: 100, octets_out: 10k, mean_out: 90}
+'''
+
+
+def run(*args):
+    return subprocess.run([lab.weir_binary(), *args], capture_output=True, text=True, timeout=60)
+
+
+def tcp(sport, dport, flags, seq=1, ack=1, size=0, dst=OUTSIDE, back=False):
+    ends = (dst, HOST, dport, sport) if back else (HOST, dst, sport, dport)
+    return eth(IP(src=ends[0], dst=ends[1]) / TCP(sport=ends[2], dport=ends[3], flags=flags, seq=seq, ack=ack) /
+               Raw(b'x' * size))
+
+
+def handshake(sport, dport, dst=OUTSIDE):
+    return [tcp(sport, dport, 'S', 0, 0, dst=dst), tcp(sport, dport, 'SA', 0, 1, dst=dst, back=True),
+            tcp(sport, dport, 'A', dst=dst)]
+
+
+def upload():
+    """12 MB up, 1 MB down, on a connection that stays open."""
+    out = handshake(40001, 443)
+    for i in range(8600):
+        out.append(tcp(40001, 443, 'A', 1 + i * 1400, 1 + i // 12 * 1400, 1400))
+        if i % 12 == 11:
+            out.append(tcp(40001, 443, 'A', 1 + i // 12 * 1400, 1 + (i + 1) * 1400, 1400, back=True))
+    return out
+
+
+def icmp_tunnel():
+    return [eth(IP(src=a, dst=b) / ICMP(type=kind, id=7, seq=i) / Raw(b'y' * 500))
+            for i in range(60) for a, b, kind in ((HOST, OUTSIDE, 8), (OUTSIDE, HOST, 0))]
+
+
+def dns_tunnel():
+    return [eth(IP(src=a, dst=b) / UDP(sport=s, dport=d) / Raw(b'z' * 200))
+            for i in range(120) for a, b, s, d in ((HOST, OUTSIDE, 5555, 53), (OUTSIDE, HOST, 53, 5555))]
+
+
+def sweep():
+    return [tcp(41000 + i, 445, 'S', 0, 0, dst=f'10.9.1.{i + 1}') for i in range(120)]
+
+
+@pytest.fixture
+def net():
+    with lab.pair() as made:
+        yield made
+
+
+class Hunting:
+    """A sensor with rules, whose alerts go to a file and to a syslog socket that we hold."""
+
+    def __init__(self, net, rules=RULES):
+        self.net = net
+        self.rules, self.config, self.alerts = (net.folder / n for n in ('rules.yaml', 'weir.yaml', 'alerts.json'))
+        self.rules.write_text(rules)
+        log = net.folder / 'log.sock'
+        self.log = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.log.bind(str(log))
+        self.log.setblocking(False)
+        self.messages = []
+        self.config.write_text(f'sensor: {{name: s1, log_level: info}}\nhosts: {{networks: [10.0.0.0/8]}}\n'
+                               f'hunts: {{rules: {self.rules}, alerts: {self.alerts}, syslog: "unix:{log}"}}\n')
+        self.sensor = net.weir(net.sensor, '-i', 'mon0', '-c', self.config)
+        self.sensor.wait_line(r'\d+ worker')
+
+    def told(self):
+        text = self.alerts.read_text() if self.alerts.exists() else ''
+        return [json.loads(line) for line in text.splitlines()]
+
+    def logged(self):
+        try:
+            while True:
+                self.messages.append(self.log.recv(65536).decode())
+        except BlockingIOError:
+            return self.messages
+
+    def wait(self, rule, state='raised', meanwhile=lambda: None):
+        def found():
+            meanwhile()
+            return [a for a in self.told() if a['rule'] == rule and a['state'] == state]
+        return lab.wait_for(found, f'{rule} {state}', pause=0.3)[0]
+
+    def stop(self):
+        assert self.sensor.stop() == 0, self.sensor.stderr
+        assert 'ledger open' not in self.sensor.stderr, self.sensor.stderr
+        self.log.close()
+
+
+@lab.needed
+def test_alerts_come_while_their_cause_goes_on(net):
+    h = Hunting(net)
+    for rule, frames, peer in (('upload-ratio', upload(), OUTSIDE), ('icmp-tunnel', icmp_tunnel(), OUTSIDE),
+                               ('dns-tunnel', dns_tunnel(), OUTSIDE), ('host-sweep', sweep(), None)):
+        replay(net, frames)
+        alert = h.wait(rule)
+        assert alert['host'] == HOST and alert.get('peer') == peer and alert['sensor'] == 's1', alert
+        lab.wait_for(lambda: any(f' {rule} [alert@' in m for m in h.logged()), f'{rule} in syslog')
+    assert h.wait('host-sweep')['port'] == 445
+    h.stop()
+    raised = [a['rule'] for a in h.told() if a['state'] == 'raised']
+    assert len(raised) == len(set(raised)), raised  # none twice
+
+
+@lab.needed
+def test_a_silent_connection_alerts_by_the_clock(net):
+    h = Hunting(net)
+    replay(net, handshake(40002, 22))
+    sent = []
+
+    def keep_alive():
+        """For six seconds; then it is silent."""
+        if len(sent) < 20:
+            sent.append(replay(net, [tcp(40002, 22, 'A')]))
+    alert = h.wait('long-connection', meanwhile=keep_alive)
+    assert alert['peer'] == OUTSIDE and alert['port'] == 22 and alert['value'] >= 7, alert
+    assert alert['community_id'].startswith('1:')
+    replay(net, [tcp(40002, 22, 'R')])
+    h.stop()
+
+
+@lab.needed
+def test_rules_are_loaded_anew_and_bad_ones_change_nothing(net):
+    h = Hunting(net)
+    h.rules.write_text('rules:\n  - name: host-sweep\n    when: {hosts_tried: lots}\n')
+    h.sensor.send(signal.SIGHUP)
+    line = h.sensor.wait_line('nothing has changed')
+    assert f'{h.rules}:3: rules[0].when.hosts_tried: expected' in line, line
+    replay(net, sweep())
+    h.wait('host-sweep')  # by the old rules
+    h.rules.write_text('rules:\n  - {name: icmp-tunnel, enabled: false}\n  - {name: dns-tunnel, when: {packets_out: 50}}\n')
+    h.sensor.send(signal.SIGHUP)
+    h.sensor.wait_line('generation 2')
+    replay(net, icmp_tunnel())
+    replay(net, dns_tunnel())
+    h.wait('dns-tunnel')
+    h.stop()
+    assert not [a for a in h.told() if a['rule'] == 'icmp-tunnel']
+
+
+@lab.needed
+def test_a_bad_rules_file_does_not_start(net):
+    rules = net.folder / 'rules.yaml'
+    rules.write_text('rules:\n  - name: beacon\n    severity: worst\n')
+    sensor = net.weir(net.sensor, '-i', 'mon0', '--hunts.rules', rules)
+    assert sensor.wait() != 0
+    assert f'{rules}:3: rules[0].severity: "worst" is not info, low' in sensor.stderr
+
+
+# Without a sensor
+
+
+def test_hunts_lists_rules_with_thresholds_and_sources():
+    text = run('hunts').stdout
+    for rule in ('exfil-volume', 'upload-ratio', 'long-connection', 'dns-tunnel', 'icmp-tunnel', 'tls-vpn',
+                 'lateral-movement', 'host-sweep', 'port-scan', 'brute-force', 'connection-count', 'flood-victim',
+                 'beacon', 'policy-port'):
+        assert f'\n{rule} (' in '\n' + text
+    assert text.count('  source: ') == 14
+    assert 'octets_out >= 20 MB, ratio >= 0.4; again at 200 MB, 2000 MB' in text
+
+
+def test_what_hunts_writes_as_yaml_it_reads(tmp_path):
+    path = tmp_path / 'rules.yaml'
+    path.write_text(run('hunts', '--yaml').stdout)
+    done = run('hunts', '--test', path)
+    assert (done.returncode, done.stdout) == (0, run('hunts').stdout)
+
+
+def test_a_bad_rules_file_is_told(tmp_path):
+    path = tmp_path / 'rules.yaml'
+    path.write_text('rules:\n  - name: mine\n    scope: flow\n    when: {hosts_tried: 5}\n')
+    done = run('hunts', '--test', path)
+    assert done.returncode == 2
+    assert done.stderr == f'weir: {path}:5: rules[0]: hosts_tried cannot be measured of this scope (flow)\n'
+    assert run('hunts', '--test', tmp_path / 'none').returncode == 2
+    assert run('read', '--hunts', '--hunts.rules', path, 'x.pcap').returncode == 2
+
+
+@pytest.fixture
+def capture(tmp_path):
+    path = tmp_path / 'sweep.pcap'
+    write_pcap(path, [at(1000 + i * 0.01, frame) for i, frame in enumerate(sweep())])
+    return path
+
+
+def test_read_writes_alerts_in_place_of_flows(capture):
+    done = run('read', '--hunts', '-f', 'json', capture)
+    alert, = [json.loads(line) for line in done.stdout.splitlines()]
+    assert (done.returncode, alert['rule'], alert['state'], alert['host'], alert['port']) == (0, 'host-sweep', 'raised', HOST, 445)
+    assert alert['text'].startswith(f'{HOST} tried ')
+    assert 'host-sweep           would have alerted 1 time\n' in done.stderr and 'ledger closed' in done.stderr
+    table = run('read', '--hunts', capture).stdout.splitlines()
+    assert len(table) == 2 and alert['text'] in table[1]
+    ecs = json.loads(run('read', '--hunts', '-f', 'ecs', capture).stdout)
+    assert ecs['event']['kind'] == 'alert' and ecs['rule']['name'] == 'host-sweep'
+
+
+def test_what_is_inside_decides(capture):
+    done = run('read', '--hunts', '-f', 'json', '--hosts.networks', '192.0.2.0/24', capture)
+    assert (done.returncode, done.stdout) == (0, '')
+
+
+def test_hunts_have_three_faces(capture):
+    done = run('read', '--hunts', '-f', 'zeek', capture)
+    assert done.returncode == 2 and '--hunts writes alerts as table, json or ecs, not zeek' in done.stderr
