@@ -239,13 +239,27 @@ static bool collect(struct cursor c, struct cli_args *args)
     return true;
 }
 
+/* An option's own value: the error names the option. */
+static int overlay_option(const struct cli_override *o, struct config *config,
+                          struct config_error *error)
+{
+    struct config_error why;
+    int r = o->set(config, o->value, &why);
+
+    if (r < 0)
+        snprintf(error->text, sizeof(error->text), "%s: %.*s", o->word,
+                 (int)(sizeof(error->text) - CLI_KEY_MAX), why.text);
+    return r;
+}
+
 int cli_overlay(const struct cli_args *args, struct config *config, struct config_error *error)
 {
     for (int i = 0; i < args->override_count; i++) {
         const struct cli_override *o = &args->override[i];
         char key[CLI_KEY_MAX];
         snprintf(key, sizeof(key), "%.*s", (int)strcspn(o->word, "="), o->word);
-        int r = o->set ? o->set(config, o->value, error) : config_set(config, key, o->value, error);
+        int r =
+            o->set ? overlay_option(o, config, error) : config_set(config, key, o->value, error);
         if (r < 0)
             return r;
     }

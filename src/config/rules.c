@@ -109,7 +109,7 @@ static int read_window(struct rules_reader *r)
 static int read_enabled(struct rules_reader *r)
 {
     static const char *const words[2] = {"false", "true"};
-    uint8_t value;
+    uint8_t value = 0;
     int rc = read_word(r, words, 2, "true or false", &value);
 
     if (!rc)

@@ -146,8 +146,9 @@ static void message_is_sent(struct collector *c)
     c->sent_messages++;
     c->sent_records += info->records;
     c->sent_octets += info->len;
+    bool data = info->records > 0; /* templates may still fit where these do not */
     backlog_sent(&c->backlog, c->session->produced);
-    if (!c->failed)
+    if (!c->failed || !data)
         return;
     c->failed = false;
     c->error[0] = '\0';

@@ -11,6 +11,7 @@ namespaces deleted. Names carry the pid of the test, so that tests may run side 
 by nsenter, which keeps the mounts (ip netns exec would hide /sys/fs/bpf).
 """
 import contextlib
+import ctypes
 import itertools
 import json
 import os
@@ -94,6 +95,22 @@ def build_dir():
     return pathlib.Path(os.environ.get('WEIR_BUILD') or pathlib.Path(weir_binary()).parent)
 
 
+def end_with_us():
+    """In a child: it does not outlive the test, in whatever way that ends."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+def sweep():
+    """Takes away what tests left that were killed."""
+    for name in os.listdir('/run/netns') if os.path.isdir('/run/netns') else ():
+        found = re.match(r'weir-(\d+)-', name)
+        if found and not os.path.exists(f'/proc/{found.group(1)}'):
+            subprocess.run(['ip', 'netns', 'del', name], capture_output=True, timeout=PATIENCE)
+    for folder in pathlib.Path(tempfile.gettempdir()).glob('weir-lab-*'):
+        if not os.path.exists(f'/proc/{folder.name.split("-")[2]}'):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 class Process:
     """A program that runs in a namespace, its output in files."""
 
@@ -103,7 +120,7 @@ class Process:
         self.out_path, self.err_path = stem.with_suffix('.out'), stem.with_suffix('.err')
         with open(self.out_path, 'wb') as out, open(self.err_path, 'wb') as err:
             self.child = subprocess.Popen(self.argv, stdin=kw.pop('stdin', subprocess.DEVNULL), stdout=out, stderr=err,
-                                          env={**os.environ, **(env or {})}, **kw)
+                                          preexec_fn=end_with_us, env={**os.environ, **(env or {})}, **kw)
         self.pid = self.child.pid
 
     @property
@@ -192,6 +209,9 @@ class Lab(contextlib.ExitStack):
 
     def __enter__(self):
         super().__enter__()
+        if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit('terminated'))
+        sweep()
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix=f'weir-lab-{os.getpid()}-'))
         self.callback(shutil.rmtree, self.folder, ignore_errors=True)
         return self

@@ -283,8 +283,8 @@ void round_trip_tame(struct flow_record *r)
     unsigned sides = r->missed % 3; /* any octet will do */
 
     r->ip_version = r->ip_version & 1 ? 6 : 4;
-    r->delta.packets[0] |= 1;
-    r->delta.packets[1] |= 1;
+    for (unsigned side = 0; side < 2; side++) /* their sum is a number, too */
+        r->delta.packets[side] = r->delta.packets[side] >> 1 | 1;
     tame_side(r, 0, sides != 1);
     tame_side(r, 1, sides != 2);
     tame_times(r);
