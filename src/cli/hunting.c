@@ -10,6 +10,10 @@
 #include "config/rules.h"
 #include "core/analyst.h"
 #include "core/hunter.h"
+#include "core/record_deltas.h"
+
+#define OPEN_RECORDS_MAX (256u << 10)
+#define TURN_NS UINT64_C(500000000)
 
 struct hunting {
     const struct config *config;
@@ -18,7 +22,9 @@ struct hunting {
     struct analyst *analyst;
     alert_encoder *encode;
     struct cli_output *output;
-    uint64_t clock_ns;
+    struct record_deltas *records;
+    uint64_t clock_ns, turned_ns;
+    uint64_t record_packets;
     uint32_t raised[HUNT_RULES_MAX]; /* by rule */
     bool ends;
 };
@@ -63,6 +69,7 @@ static int make_parts(struct hunting *h)
     int rc = hunter_create(h->config, &h->generation, true, &h->hunter);
 
     rc = rc ? rc : analyst_create(&options, &h->analyst);
+    rc = rc ? rc : record_deltas_create(OPEN_RECORDS_MAX, &h->records);
     if (!rc)
         return CLI_OK;
     fprintf(stderr, "weir: hosts.max_inside: memory for the hosts: %s\n", strerror(-rc));
@@ -99,6 +106,7 @@ void hunting_destroy(struct hunting *h)
 {
     if (!h)
         return;
+    record_deltas_destroy(h->records);
     analyst_destroy(h->analyst);
     hunter_destroy(h->hunter);
     free(h);
@@ -111,9 +119,28 @@ void hunting_deltas(struct hunting *h, const struct flow_delta *d, uint32_t coun
 
 void hunting_turn(struct hunting *h, uint64_t clock_ns)
 {
-    h->clock_ns = clock_ns;
+    if (clock_ns > h->clock_ns)
+        h->clock_ns = clock_ns;
     hunter_turn(h->hunter);
-    analyst_step(h->analyst, &h->hunter, 1, clock_ns);
+    analyst_step(h->analyst, &h->hunter, 1, h->clock_ns);
+}
+
+/* Records come in about the order of their ends: the clock follows the latest. */
+void hunting_record(void *context, const struct flow_record *r)
+{
+    struct hunting *h = context;
+    struct flow_delta d;
+
+    if (!record_deltas_add(h->records, r, &d))
+        return;
+    if (d.last_ns >= h->turned_ns + TURN_NS) {
+        h->turned_ns = d.last_ns;
+        hunting_turn(h, d.last_ns);
+    }
+    if (d.last_ns > h->clock_ns)
+        h->clock_ns = d.last_ns;
+    h->record_packets += (uint64_t)d.packets[0] + d.packets[1];
+    hunter_deltas(h->hunter, &d, 1);
 }
 
 void hunting_ends(struct hunting *h)
@@ -125,6 +152,7 @@ bool hunting_summary(const struct hunting *h, uint64_t packets, FILE *out)
 {
     struct analyst_stats s;
 
+    packets += h->record_packets;
     analyst_stats(h->analyst, &s);
     fprintf(out, "alerts: raised %" PRIu64 ", escalated %" PRIu64 "\n", s.alerts[ALERT_RAISED],
             s.alerts[ALERT_ESCALATED]);

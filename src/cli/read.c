@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "capture/file.h"
 #include "capture/filter.h"
+#include "cli/backtest.h"
 #include "cli/cli.h"
 #include "cli/hunting.h"
 #include "cli/options.h"
@@ -32,7 +33,9 @@ static const struct cli_option options[] = {
      config_add_collector},
     {"filter", 'F', "BPF", "only packets that match, as pcap-filter(7) says"},
     {"no-timeouts", 0, NULL, "only TCP's end, a new SYN and the end of the capture end a flow"},
-    {"hunts", 0, NULL, "alerts in place of flows: what hunts.rules, or the built-in hunts, find"},
+    {"hunts", 0, NULL,
+     "alerts in place of flows: what hunts.rules, or the built-in hunts, find; then CAPTURE "
+     "may be IPFIX or JSON lines of weir as well"},
     {0},
 };
 
@@ -165,9 +168,15 @@ static void read_source(struct reader *r, const char *path, struct capture *sour
 
 static void read_file(struct reader *r, const char *path, uint16_t port)
 {
+    enum backtest_kind kind = r->hunting ? backtest_kind(path) : BACKTEST_NONE;
     char error[CAPTURE_ERROR_MAX];
     struct capture *source;
 
+    if (kind != BACKTEST_NONE) {
+        if (backtest_read(path, kind, r->config, hunting_record, r->hunting))
+            r->exit_code = CLI_FAILURE;
+        return;
+    }
     if (capture_file_open(path, r->filter, port, &source, error)) {
         fail(r, error);
         return;

@@ -11,6 +11,7 @@
 
 #define ANALYST_PENDING 256 /* alerts that wait for the fleet's verdict */
 #define ANALYST_GROUP 4096  /* hosts of a group that are looked at */
+#define ANALYST_GROUPS 1024 /* subnets that group rules look at */
 
 struct analyst_pending {
     struct alert alert; /* id 0 = free */
@@ -34,6 +35,7 @@ struct analyst {
     struct analyst_stats stats;
     struct analyst_pending pending[ANALYST_PENDING];
     double group[ANALYST_GROUP];
+    struct host_row groups[ANALYST_GROUPS]; /* open addressing; start_ns 0 = free */
 };
 
 /* Judging: analyst_judge.c. */
@@ -41,6 +43,10 @@ void analyst_judge_event(struct analyst *, const struct host_event *);
 void analyst_judge_host(struct analyst *, const struct book_host *);
 void analyst_judge_row(struct analyst *, const struct host_row *); /* of the whole fleet */
 void analyst_judge_time(struct analyst *); /* ages of what is open, ends of what stands */
+
+/* The sum of a subnet's rows; all of these sums: analyst_group.c. */
+void analyst_judge_group(struct analyst *, const struct host_row *);
+void analyst_judge_groups(struct analyst *);
 
 /* Telling: analyst_tell.c. */
 void analyst_tell(struct analyst *, struct alert *);

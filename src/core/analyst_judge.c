@@ -78,7 +78,7 @@ static void judge(struct analyst *a, const struct hunt_rule *r, const struct hun
     if (level < 0 || is_learning(a, r) ||
         raised_is_known(a->raised, hunt_alert_id(r, s), level, a->clock_ns))
         return;
-    if (!s->host_row) {
+    if (!s->host_row || r->mads <= 0) {
         note(a, r, s, level, NULL);
         return;
     }
@@ -181,6 +181,17 @@ void analyst_judge_row(struct analyst *a, const struct host_row *row)
     }
 }
 
+void analyst_judge_group(struct analyst *a, const struct host_row *row)
+{
+    const struct hunt_rules *rules = &a->generation->rules;
+    struct hunt_subject s = {.host = row->key, .host_row = row, .inside = INSIDE_INITIATOR};
+
+    for (uint32_t i = 0; i < rules->count; i++)
+        if (rules->rule[i].enabled && rules->rule[i].scope == SCOPE_GROUP &&
+            rules->rule[i].window == row->window)
+            judge(a, &rules->rule[i], &s);
+}
+
 void analyst_judge_host(struct analyst *a, const struct book_host *h)
 {
     const struct hunt_rules *rules = &a->generation->rules;
@@ -236,6 +247,7 @@ void analyst_judge_time(struct analyst *a)
     uint32_t cursor = 0;
 
     judge_ages(a);
+    analyst_judge_groups(a);
     while (raised_next_over(a->raised, a->clock_ns, &cursor, &cleared))
         analyst_tell(a, &cleared);
 }

@@ -141,6 +141,8 @@ size_t alert_json(const struct config *config, const struct alert *a, char *out)
     p = json_string(p, "state", state_of(a));
     p = json_string(p, "scope", word(alert_scope_names, SCOPE_COUNT, a->scope));
     p = put_host(p, "host", &a->host);
+    if (a->group_bits)
+        p = json_u64(p, "prefix", a->group_bits);
     if (a->has_peer)
         p = put_host(p, "peer", &a->peer);
     p = put_service(p, a);

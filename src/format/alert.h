@@ -13,8 +13,8 @@ alert_encoder alert_table;
 extern const char alert_table_head[];
 
 /* One object: ts rule severity state scope host peer port proto window value threshold text
- * technique flow_id community_id sensor, then measure, id and the evidence; absent where they do
- * not apply. */
+ * technique flow_id community_id sensor, then measure, id and the evidence, and prefix, the
+ * length of a subnet's that host begins; absent where they do not apply. */
 alert_encoder alert_json;
 
 /* Elastic Common Schema, event.kind alert. */

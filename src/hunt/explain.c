@@ -76,6 +76,23 @@ static void put_host(struct writer *w, const struct host_key *key)
     put(w, text);
 }
 
+static unsigned group_bits(const struct hunt_rule *r, const struct host_key *key)
+{
+    if (r->scope != SCOPE_GROUP)
+        return 0;
+    return host_key_version(key) == 4 ? 24 : 64;
+}
+
+/* The host, or the subnet. */
+static void put_subject(struct writer *w, const struct hunt_rule *r, const struct hunt_subject *s)
+{
+    char text[8];
+
+    put_host(w, &s->host);
+    snprintf(text, sizeof(text), "/%u", group_bits(r, &s->host));
+    put(w, group_bits(r, &s->host) ? text : "");
+}
+
 static bool has_ports(uint8_t proto)
 {
     return proto != PROTO_ICMP && proto != PROTO_ICMP6;
@@ -134,7 +151,7 @@ static void put_word(struct writer *w, const char *name, size_t len, const struc
 
 #define IS(word) (len == strlen(word) && memcmp(name, word, len) == 0)
     if (IS("host"))
-        put_host(w, &s->host);
+        put_subject(w, r, s);
     else if (IS("peer"))
         put_host(w, &s->peer);
     else if (IS("service"))
@@ -180,7 +197,7 @@ static void put_template(struct writer *w, const struct hunt_rule *r, const stru
 static void put_conditions(struct writer *w, const struct hunt_rule *r,
                            const struct hunt_subject *s)
 {
-    put_host(w, &s->host);
+    put_subject(w, r, s);
     if (!host_key_is_none(&s->peer)) {
         put(w, " and ");
         put_service(w, s);
@@ -279,6 +296,7 @@ void hunt_alert(const struct hunt_rule *r, const struct hunt_subject *s, int lev
     a->level = (uint8_t)level;
     a->severity = (uint8_t)(severity < SEVERITY_COUNT ? severity : SEVERITY_COUNT - 1);
     a->host = s->host;
+    a->group_bits = (uint8_t)group_bits(r, &s->host);
     a->has_peer = has_peer(subject);
     if (a->has_peer)
         a->peer = s->peer;

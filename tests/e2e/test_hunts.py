@@ -221,6 +221,27 @@ def test_read_writes_alerts_in_place_of_flows(capture):
     assert ecs['event']['kind'] == 'alert' and ecs['rule']['name'] == 'host-sweep'
 
 
+@pytest.mark.parametrize('kind', ['json', 'ipfix'])
+def test_what_was_exported_is_hunted_too(capture, tmp_path, kind):
+    path = tmp_path / f'flows.{kind}'
+    if kind == 'json':
+        path.write_text(run('read', '-f', 'json', capture).stdout)
+    else:
+        assert run('read', '-w', path, capture).returncode == 0
+    done = run('read', '--hunts', '-f', 'json', path)
+    alert, = [json.loads(line) for line in done.stdout.splitlines()]
+    assert (done.returncode, alert['rule'], alert['host'], alert['port']) == (0, 'host-sweep', HOST, 445), done.stderr
+    assert 'would have alerted 1 time\n' in done.stderr and '120 records read, 0 problems' in done.stderr
+
+
+def test_lines_that_are_no_records_are_told(tmp_path):
+    path = tmp_path / 'flows.json'
+    path.write_text('{"ts": 1}\n{nothing\n')
+    done = run('read', '--hunts', path)
+    assert done.returncode == 1 and f'weir: {path}: line 1: not a flow record' in done.stderr
+    assert f'weir: {path}: line 2: not a JSON object' in done.stderr
+
+
 def test_what_is_inside_decides(capture):
     done = run('read', '--hunts', '-f', 'json', '--hosts.networks', '192.0.2.0/24', capture)
     assert (done.returncode, done.stdout) == (0, '')

@@ -1,5 +1,7 @@
 #include "host_fixture.h"
 
+#include "config/config.h"
+#include "config/rules.h"
 #include "core/analyst.h"
 
 #define IN(n) (0x0a000000u + (n))
@@ -249,6 +251,35 @@ static void busy_hosts_are_compared_with_their_subnet(void **state)
     }
 }
 
+static void a_subnet_is_judged_as_a_whole(void **state)
+{
+    (void)state;
+    static const char text[] = "rules:\n  - name: busy-net\n    scope: group\n    window: 1m\n"
+                               "    when: {opened: 20}\n";
+    struct fixture *f = open_analyst(false);
+    struct config_error error;
+
+    assert_int_equal(
+        config_load_rules_memory("r", text, strlen(text), &f->generation.rules, &error), 0);
+    for (uint32_t i = 0; i < 19; i++) {
+        struct flow_delta d = delta_tcp(IN(i), OUT(1), 80, START_NS);
+        feed(f, &d, 1);
+    }
+    turn(f, START_NS + SECOND);
+    assert_int_equal(f->told_count, 0);
+    struct flow_delta d = delta_tcp(IN(300), OUT(1), 80, START_NS + SECOND); /* another subnet */
+    feed(f, &d, 1);
+    turn(f, START_NS + 2 * SECOND);
+    assert_int_equal(f->told_count, 0);
+    d = delta_tcp(IN(20), OUT(1), 80, START_NS + 2 * SECOND);
+    feed(f, &d, 1);
+    turn(f, START_NS + 3 * SECOND);
+    assert_int_equal(f->told_count, 1);
+    assert_string_equal(f->told[0].text, "10.0.0.0/24: opened 20");
+    assert_int_equal(f->told[0].group_bits, 24);
+    close_analyst(f);
+}
+
 static void changed_hosts_are_pushed_and_windows_end_whole(void **state)
 {
     (void)state;
@@ -356,6 +387,7 @@ int main(void)
         cmocka_unit_test(a_sweep_alerts_before_its_attempts_fail),
         cmocka_unit_test(new_edges_alert_after_learning),
         cmocka_unit_test(busy_hosts_are_compared_with_their_subnet),
+        cmocka_unit_test(a_subnet_is_judged_as_a_whole),
         cmocka_unit_test(changed_hosts_are_pushed_and_windows_end_whole),
         cmocka_unit_test(the_fleet_decides_who_tells),
         cmocka_unit_test(sums_of_the_fleet_are_judged),
