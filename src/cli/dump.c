@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/address.h"
+#include "base/host_port.h"
 #include "base/ip.h"
 #include "cli/cli.h"
 #include "cli/ipfix_json.h"
@@ -187,7 +187,7 @@ static int listen_on(struct dump *d, const char *text)
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *found;
     int one = 1;
 
-    if (address_split(text + strlen(TCP), host, sizeof(host), &port) || !port) {
+    if (host_port_split(text + strlen(TCP), host, sizeof(host), &port) || !port) {
         fprintf(stderr, "weir dump: %s: expected tcp://host:port\n", text);
         d->exit_code = CLI_USAGE;
         return -1;

@@ -8,7 +8,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "base/address.h"
+#include "base/host_port.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "cli/cli.h"
@@ -102,7 +102,7 @@ static int parse_place(const char *text, uint64_t port, int socktype, struct add
     char host[256] = "";
     const char *number = text[0] == ':' ? text + 1 : NULL;
 
-    if (!number && address_split(text, host, sizeof(host), &number) < 0) {
+    if (!number && host_port_split(text, host, sizeof(host), &number) < 0) {
         snprintf(why, RELAY_TEXT_MAX, "not an address with a port");
         return -EINVAL;
     }

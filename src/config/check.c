@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/un.h>
 
-#include "base/address.h"
+#include "base/host_port.h"
 #include "config/config.h"
 #include "config/error.h"
 #include "weir/config.h"
@@ -29,7 +29,7 @@ static int check_address(const char *key, const char *address, bool unix_too,
         return strlen(address + 5) < sizeof(((struct sockaddr_un *)0)->sun_path)
                    ? 0
                    : FAIL(error, "%s: the path of a socket is too long", key);
-    if (address_check(address) < 0)
+    if (host_port_check(address) < 0)
         return FAIL(error, "%s: \"%s\" is not an address (host:port, [::1]:port%s)", key,
                     config_quote(address, quoted, sizeof(quoted)), unix_too ? ", unix:/path" : "");
     return 0;

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/address.h"
+#include "base/host_port.h"
 #include "config/config.h"
 #include "config/error.h"
 #include "config/keys.h"
@@ -86,7 +86,7 @@ static int read_address(struct config *config, const char *text, size_t len,
 
     len -= len && text[len - 1] == '/';
     snprintf(address, sizeof(address), "%.*s", (int)len, text);
-    if (address_split(address, host, sizeof(host), &port) < 0)
+    if (host_port_split(address, host, sizeof(host), &port) < 0)
         return config_fail(error, -EINVAL, "\"%s\" is not an address (host:port, [::1]:port)",
                            config_quote(address, quoted, sizeof(quoted)));
     int r = set_whole(config, "host", host, strlen(host), error);

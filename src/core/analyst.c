@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
-#include "core/analyst_inside.h"
+#include "core/analyst_internal.h"
 
 #define CONTACTS_MAX (128u << 10) /* of each kind */
 #define RHYTHMS_MAX 8192u

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #include "core/hunter.h"
-#include "hosts/store.h"
+#include "hosts/memory.h"
 #include "weir/alert.h"
 
 struct analyst;

@@ -3,7 +3,7 @@
  */
 #include <string.h>
 
-#include "core/analyst_inside.h"
+#include "core/analyst_internal.h"
 
 static struct host_key group_key(const struct host_key *host)
 {

@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "core/analyst_inside.h"
+#include "core/analyst_internal.h"
 #include "format/format.h"
 #include "weir/wire.h"
 

@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "core/analyst_inside.h"
+#include "core/analyst_internal.h"
 
 #define VERDICT_NS UINT64_C(2000000000) /* how long an alert waits for the fleet */
 #define PREFETCH 8u

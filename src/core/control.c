@@ -10,7 +10,7 @@
 
 #include "base/clock.h"
 #include "core/notify.h"
-#include "core/sensor_inside.h"
+#include "core/sensor_internal.h"
 
 #define TICKS_PER_SECOND 4
 #define WORKERS_PERCENT 60  /* of drain_timeout, the rest is the exporter's */

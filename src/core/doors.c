@@ -7,7 +7,7 @@
 
 #include "core/metrics.h"
 #include "core/notify.h"
-#include "core/sensor_inside.h"
+#include "core/sensor_internal.h"
 #include "core/socket.h"
 #include "core/status.h"
 

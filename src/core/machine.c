@@ -16,7 +16,7 @@
 #include <cpuid.h>
 #endif
 
-#include "core/landlock.h"
+#include "core/sandbox_landlock.h"
 #include "core/machine_file.h"
 #include "weir/config.h"
 

@@ -14,7 +14,7 @@
 #include "capture/port.h"
 #include "core/machine.h"
 #include "core/machine_file.h"
-#include "core/netdev.h"
+#include "core/machine_netdev.h"
 #include "weir/config.h"
 
 #define PCI_FOLDER "/sys/bus/pci/devices"

@@ -11,7 +11,7 @@
 
 #include <microhttpd.h>
 
-#include "base/address.h"
+#include "base/host_port.h"
 #include "core/sensor.h"
 
 #define CONNECTIONS_MAX 32
@@ -60,7 +60,7 @@ static int open_socket(const char *address, char *error)
     const char *port;
     int fd = -EADDRNOTAVAIL;
 
-    if (address_split(address, host, sizeof(host), &port) || !port)
+    if (host_port_split(address, host, sizeof(host), &port) || !port)
         return fail(error, -EINVAL, address, "expected host:port");
     int r = getaddrinfo(host, port, &hints, &found);
     if (r)

@@ -13,8 +13,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "core/landlock.h"
-#include "core/syscalls.h"
+#include "core/sandbox_landlock.h"
+#include "core/sandbox_syscalls.h"
 #include "core/threads.h"
 
 /* What is being put in force, and where a failure is told. */

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/address.h"
+#include "base/host_port.h"
 #include "weir/config.h"
 
 #define DNS_PORT 53
@@ -128,14 +128,14 @@ static void plan_host_of(struct sandbox_plan *plan, const char *address)
     char host[CONFIG_ADDRESS_MAX];
     const char *port;
 
-    if (address_split(address, host, sizeof(host), &port) == 0)
+    if (host_port_split(address, host, sizeof(host), &port) == 0)
         sandbox_plan_host(plan, host);
 }
 
 /* "host:port" that is connected to over TCP. */
 static void plan_tcp(struct sandbox_plan *plan, const char *address)
 {
-    int port = address_check(address);
+    int port = host_port_check(address);
 
     if (port < 0)
         return;

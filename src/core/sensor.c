@@ -12,7 +12,7 @@
 
 #include "core/notify.h"
 #include "core/placement.h"
-#include "core/sensor_inside.h"
+#include "core/sensor_internal.h"
 #include "format/format.h"
 #include "weir/encode.h"
 

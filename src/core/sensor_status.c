@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/spsc.h"
-#include "core/sensor_inside.h"
+#include "core/sensor_internal.h"
 
 /* Nothing but terms of one type. */
 static void add_stats(struct capture_stats *to, const struct capture_stats *more)

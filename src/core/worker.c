@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/spsc.h"
-#include "core/worker_inside.h"
+#include "core/worker_internal.h"
 
 #define SLICE 4096u             /* entries that the sweep visits in one poll at most */
 #define TURN_FLOWS (4u << 20)   /* entries that a turn of the usual length has time for */

@@ -3,7 +3,7 @@
 
 #include "base/spsc.h"
 #include "core/audit.h"
-#include "core/worker_inside.h"
+#include "core/worker_internal.h"
 
 #define WAIT_NS 500000 /* while draining, for the exporter to make room */
 

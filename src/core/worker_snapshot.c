@@ -2,7 +2,7 @@
 #include <sched.h>
 
 #include "core/ledger.h"
-#include "core/worker_inside.h"
+#include "core/worker_internal.h"
 
 #define READ_TRIES 64 /* before the writer gets the processor */
 

@@ -2,9 +2,9 @@
  * One collector: records become messages, messages go out in its session, wait in its backlog, or
  * lie in its spool. Each record is at one place at any time (exporter.h has the ledger).
  *
- *     store.c      where a message waits: queue, spool, bounds, drops
- *     send.c       what goes out when, and what the session's events mean
- *     collector.c  life, records in, figures out
+ *     collector_store.c  where a message waits: queue, spool, bounds, drops
+ *     collector_send.c   what goes out when, and what the session's events mean
+ *     collector.c        life, records in, figures out
  */
 #pragma once
 
@@ -114,7 +114,7 @@ uint64_t collector_utc_ns(const struct collector *);
 void collector_say(const struct collector *, enum log_level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* --- store.c --- */
+/* --- collector_store.c --- */
 
 /* The builder's records become a message of the backlog. */
 void collector_flush(struct collector *, uint64_t now_ns);
@@ -133,7 +133,7 @@ void collector_drop(struct collector *, enum export_drop, const struct message_i
 /* At the end: the rest into the spool, else dropped. */
 void collector_put_away(struct collector *, uint64_t now_ns);
 
-/* --- send.c --- */
+/* --- collector_send.c --- */
 
 void collector_send(struct collector *, uint64_t now_ns);
 

@@ -5,7 +5,7 @@
 
 #include "base/memory.h"
 #include "hosts/rank.h"
-#include "hosts/store.h"
+#include "hosts/memory.h"
 #include "hosts/tally.h"
 #include "weir/wire.h"
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
-#include "hosts/store.h"
+#include "hosts/memory.h"
 
 #define PROBES 16u
 #define ALERTS_KEPT 1024u

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "hosts/store.h"
+#include "hosts/memory.h"
 #include "weir/flow.h"
 #include "weir/host.h"
 

@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/address.h"
+#include "base/host_port.h"
 
 #define PASSWORD_MAX 1024
 #define CONNECT_MAX_NS UINT64_C(2000000000) /* the sensor's end does not wait for longer */
@@ -158,7 +158,7 @@ static bool connect_address(struct link *l)
         snprintf(l->where, sizeof(l->where), "%s", address);
         return adopt(l, redisConnectUnixWithTimeout(address + 5, connect_timeout(l)));
     }
-    if (address_split(address, host, sizeof(host), &port) || !port)
+    if (host_port_split(address, host, sizeof(host), &port) || !port)
         return fail(l, REDIS_CONNECT, "%s: not an address", address);
     return connect_tcp(l, host, atoi(port));
 }

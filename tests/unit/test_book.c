@@ -1,7 +1,7 @@
 #include "host_fixture.h"
 
 #include "hosts/book.h"
-#include "hosts/store.h"
+#include "hosts/memory.h"
 
 #define IN(n) (0x0a000000u + (n))
 #define OUT(n) (0xc6000000u + (n))

@@ -1,6 +1,6 @@
 #include "host_fixture.h"
 
-#include "hosts/store.h"
+#include "hosts/memory.h"
 
 static struct host_row row(uint32_t address, enum host_window w, uint64_t start, uint64_t octets)
 {

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "core/outlet.h"
-#include "core/sensor_inside.h"
+#include "core/sensor_internal.h"
 #include "format/format.h"
 #include "worker_fixture.h"
 

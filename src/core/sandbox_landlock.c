@@ -1,4 +1,4 @@
-#include "core/landlock.h"
+#include "core/sandbox_landlock.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-#include "base/address.h"
+#include "base/host_port.h"
 
 #include <errno.h>
 #include <string.h>
@@ -27,7 +27,7 @@ static int split_brackets(const char *text, char *host, size_t size, const char 
     return copy_host(text + 1, len, HOST_LETTERS ":%", host, size);
 }
 
-int address_split(const char *text, char *host, size_t size, const char **port)
+int host_port_split(const char *text, char *host, size_t size, const char **port)
 {
     const char *colon = strchr(text, ':');
 
@@ -41,13 +41,13 @@ int address_split(const char *text, char *host, size_t size, const char **port)
     return copy_host(text, colon ? (size_t)(colon - text) : strlen(text), HOST_LETTERS, host, size);
 }
 
-int address_check(const char *text)
+int host_port_check(const char *text)
 {
     char host[256];
     const char *port;
     int number = 0;
 
-    if (address_split(text, host, sizeof(host), &port) < 0 || !port || !*port || strlen(port) > 5)
+    if (host_port_split(text, host, sizeof(host), &port) < 0 || !port || !*port || strlen(port) > 5)
         return -EINVAL;
     for (; *port; port++) {
         if (*port < '0' || *port > '9')

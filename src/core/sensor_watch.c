@@ -2,7 +2,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "core/sensor_inside.h"
+#include "core/sensor_internal.h"
 
 #define TELL_TICKS 240 /* a minute */
 

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "base/address.h"
+#include "base/host_port.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
@@ -25,7 +25,7 @@ static void addresses_are_split(void **state)
     const char *port;
 
     for (size_t i = 0; i < COUNT(cases); i++) {
-        assert_int_equal(address_split(cases[i][0], host, sizeof(host), &port), 0);
+        assert_int_equal(host_port_split(cases[i][0], host, sizeof(host), &port), 0);
         assert_string_equal(host, cases[i][1]);
         if (cases[i][2])
             assert_string_equal(port, cases[i][2]);
@@ -44,9 +44,9 @@ static void what_is_no_address_is_refused(void **state)
     const char *port;
 
     for (size_t i = 0; i < COUNT(wrong); i++)
-        assert_int_equal(address_split(wrong[i], host, sizeof(host), &port), -EINVAL);
-    assert_int_equal(address_split("abcdefgh:1", host, sizeof(host), &port), -ENAMETOOLONG);
-    assert_int_equal(address_split("abcdefg:1", host, sizeof(host), &port), 0);
+        assert_int_equal(host_port_split(wrong[i], host, sizeof(host), &port), -EINVAL);
+    assert_int_equal(host_port_split("abcdefgh:1", host, sizeof(host), &port), -ENAMETOOLONG);
+    assert_int_equal(host_port_split("abcdefg:1", host, sizeof(host), &port), 0);
 }
 
 static void both_parts_are_judged(void **state)
@@ -56,10 +56,10 @@ static void both_parts_are_judged(void **state)
                                         "host:-1", "host:000001", "::1:80",  ":80",        "[::1]",
                                         "",        "host:1 ",     "host:+1", "a:b:1"};
 
-    assert_int_equal(address_check("host:1"), 1);
-    assert_int_equal(address_check("[::1]:65535"), 65535);
+    assert_int_equal(host_port_check("host:1"), 1);
+    assert_int_equal(host_port_check("[::1]:65535"), 65535);
     for (size_t i = 0; i < COUNT(wrong); i++)
-        assert_int_equal(address_check(wrong[i]), -EINVAL);
+        assert_int_equal(host_port_check(wrong[i]), -EINVAL);
 }
 
 int main(void)

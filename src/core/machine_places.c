@@ -10,7 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "base/address.h"
+#include "base/host_port.h"
 #include "core/machine.h"
 #include "export/certificate.h"
 #include "weir/config.h"
@@ -153,7 +153,8 @@ static void add_host(struct machine *m, const char *key, const char *address)
     char host[CONFIG_ADDRESS_MAX];
     const char *port;
 
-    if (strncmp(address, "unix:", 5) != 0 && address_split(address, host, sizeof(host), &port) == 0)
+    if (strncmp(address, "unix:", 5) != 0 &&
+        host_port_split(address, host, sizeof(host), &port) == 0)
         add_name(m, key, host);
 }
 
@@ -189,7 +190,7 @@ static void try_metrics(struct machine_name *n)
     char host[CONFIG_ADDRESS_MAX];
     const char *port;
 
-    if (address_split(n->name, host, sizeof(host), &port) < 0 || !port)
+    if (host_port_split(n->name, host, sizeof(host), &port) < 0 || !port)
         return;
     int r = getaddrinfo(host, port, &hints, &found);
     int error = r == 0 ? try_bind(found) : 0;

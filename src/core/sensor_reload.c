@@ -7,7 +7,7 @@
 #include "config/keys.h"
 #include "config/value.h"
 #include "core/notify.h"
-#include "core/sensor_inside.h"
+#include "core/sensor_internal.h"
 
 #define ADOPT_MS 3000 /* for workers to adopt a generation */
 #define RETRY_MS 10

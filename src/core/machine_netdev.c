@@ -1,4 +1,4 @@
-#include "core/netdev.h"
+#include "core/machine_netdev.h"
 
 #include <errno.h>
 #include <linux/genetlink.h>

@@ -1,4 +1,4 @@
-#include "core/syscalls.h"
+#include "core/sandbox_syscalls.h"
 
 #include <errno.h>
 

@@ -1,6 +1,6 @@
 /*
  * The inside of a sensor, for the files that make it up: sensor.c opens and closes, control.c runs,
- * reload.c takes over a new configuration, sensor_status.c tells.
+ * sensor_reload.c takes over a new configuration, sensor_status.c tells.
  */
 #pragma once
 
@@ -103,13 +103,13 @@ void control_run(struct sensor *);
 /* Everything out, within drain_timeout. */
 void control_drain(struct sensor *);
 
-/* --- reload.c --- */
+/* --- sensor_reload.c --- */
 /* 0; or -errno and a line at error, and nothing has changed. Both are logged. */
 int sensor_reload(struct sensor *, char error[SENSOR_ERROR_MAX]);
 /* Frees a generation that nobody uses any more. */
 void sensor_retire(struct sensor *);
 
-/* --- watch.c --- */
+/* --- sensor_watch.c --- */
 
 /* Once a second: links, interfaces that are gone, what no queue accounts for. False: the sensor
  * cannot go on. */
