@@ -16,6 +16,7 @@
 #include "hunt/sink.h"
 
 #define SINKS 2
+#define NETWORKS_NS UINT64_C(60000000000)
 #define STEP_NS 100000000L
 #define STORE_HOSTS_MAX 65536u /* rows that the embedded store keeps, of each window */
 
@@ -36,6 +37,8 @@ struct hunts {
     _Atomic bool stop;
     pthread_mutex_t lock; /* of the store, and stats */
     struct hunts_stats stats;
+    uint64_t began_ns; /* first packet */
+    bool networks_told;
     bool sink_failed[SINKS];
 };
 
@@ -202,12 +205,29 @@ static void count_rules(struct hunts *h, const struct hunt_rules *rules)
         h->stats.rules += rules->rule[i].enabled;
 }
 
+/* Hunts look at inside hosts alone: networks that fit nothing are worth a word. */
+static void watch_networks(struct hunts *h, uint64_t now_ns)
+{
+    const struct analyst_stats *s = &h->stats.analyst;
+
+    if (!h->began_ns && s->packets)
+        h->began_ns = now_ns;
+    if (h->networks_told || !h->began_ns || now_ns - h->began_ns < NETWORKS_NS)
+        return;
+    h->networks_told = true;
+    if (!s->hosts_inside)
+        log_warning(h->options.log,
+                    "hosts.networks: no packet of the first minute has an address in them: hunts "
+                    "see nothing; say which networks are inside");
+}
+
 static void step(struct hunts *h)
 {
     pthread_mutex_lock(&h->lock);
     adopt(h);
     analyst_step(h->analyst, h->hunter, h->options.workers, clock_utc_ns());
     analyst_stats(h->analyst, &h->stats.analyst);
+    watch_networks(h, clock_utc_ns());
     count_rules(h, &atomic_load_explicit(&h->adopted, memory_order_relaxed)->rules);
     pthread_mutex_unlock(&h->lock);
 }
