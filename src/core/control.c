@@ -16,6 +16,7 @@
 #define WORKERS_PERCENT 60  /* of drain_timeout, the rest is the exporter's */
 #define GRACE_NS 500000000u /* after drain_timeout, for the exporter's last step */
 #define WAIT_MS 5
+#define ONE_REQUEST_NS 1000000000u /* timeout(1), for one, sends its signal twice */
 
 /* --- What the loop wakes up for --- */
 
@@ -210,15 +211,15 @@ static bool outlet_is_done(const struct sensor *s)
     return outlet_done(s->outlet);
 }
 
-/* Someone who asks twice does not want to wait. */
+/* Someone who asks again, a while later, does not want to wait. */
 static bool told_again(struct sensor *s)
 {
     struct signalfd_siginfo info;
+    bool again = false;
 
     while (read(s->signals, &info, sizeof(info)) == sizeof(info))
-        if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
-            return true;
-    return false;
+        again = again || info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT;
+    return again && clock_monotonic_ns() - s->drain_began_ns > ONE_REQUEST_NS;
 }
 
 static bool wait_for(struct sensor *s, bool (*done)(const struct sensor *), uint64_t deadline_ns)
@@ -235,14 +236,14 @@ static bool wait_for(struct sensor *s, bool (*done)(const struct sensor *), uint
     return done(s);
 }
 
-static void drain_workers(struct sensor *s, uint64_t begin_ns, uint64_t timeout_ns)
+static void drain_workers(struct sensor *s, uint64_t timeout_ns)
 {
     uint64_t share = timeout_ns / 100 * WORKERS_PERCENT;
     uint64_t until = clock_read(&s->now) + share;
 
     for (uint32_t w = 0; w < s->threads; w++)
         worker_order_drain(s->worker[w], until);
-    wait_for(s, workers_done, begin_ns + timeout_ns);
+    wait_for(s, workers_done, s->drain_began_ns + timeout_ns);
     for (uint32_t w = 0; w < s->threads; w++) {
         if (worker_state(s->worker[w]) == WORKER_DONE) {
             pthread_join(s->worker_thread[w], NULL);
@@ -338,14 +339,16 @@ static void finish(struct sensor *s)
 
 void control_drain(struct sensor *s)
 {
-    uint64_t begin = clock_monotonic_ns(), timeout = s->generation->config.sensor.drain_timeout_ns;
+    uint64_t timeout = s->generation->config.sensor.drain_timeout_ns;
 
+    s->drain_began_ns = clock_monotonic_ns();
     set_state(s, SENSOR_DRAINING);
     for (uint32_t p = 0; p < s->port_count; p++)
         port_stop(s->port[p]);
-    drain_workers(s, begin, timeout);
+    drain_workers(s, timeout);
     drain_hunts(s);
-    drain_fleet(s, begin + timeout / 2);
-    drain_outlet(s, begin + timeout);
+    drain_fleet(s, s->drain_began_ns + timeout / 2);
+    drain_outlet(s, s->drain_began_ns + timeout);
+    look_at_face(s);
     finish(s);
 }

@@ -86,10 +86,11 @@ struct sensor {
 
     struct heartbeats beats;
     sigset_t signals_before;
-    int signals, ticks; /* descriptors */
-    uint64_t tick;      /* so far */
-    bool face_told;     /* that stdout was closed */
-    int failure;        /* -errno of what ended the run */
+    int signals, ticks;      /* descriptors */
+    uint64_t tick;           /* so far */
+    uint64_t drain_began_ns; /* steady */
+    bool face_told;          /* that stdout was closed */
+    int failure;             /* -errno of what ended the run */
 
     pthread_mutex_t lock;
     struct sensor_known known;

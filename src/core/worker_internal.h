@@ -21,6 +21,12 @@ struct worker_orders {
     _Atomic uint64_t losses;                       /* times a port lost packets elsewhere */
 } __attribute__((aligned(64)));
 
+/* One of two, so that a worker that stands still while it writes one leaves the other readable. */
+struct worker_slot {
+    struct seqlock lock;
+    _Atomic uint64_t words[SEQLOCK_WORDS(sizeof(struct worker_snapshot))];
+};
+
 /* Written by the worker, read by others. */
 struct worker_report {
     _Atomic uint64_t beats;
@@ -29,8 +35,8 @@ struct worker_report {
     _Atomic int thread_id;
     _Atomic int failed_queue;
     _Atomic bool sources_ended;
-    struct seqlock lock;
-    _Atomic uint64_t snapshot[SEQLOCK_WORDS(sizeof(struct worker_snapshot))];
+    _Atomic uint64_t published; /* snapshots so far; the nth is in slot n % 2 */
+    struct worker_slot slot[2];
 } __attribute__((aligned(64)));
 
 struct worker {

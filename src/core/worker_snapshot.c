@@ -1,10 +1,9 @@
 #include <assert.h>
-#include <sched.h>
 
 #include "core/ledger.h"
 #include "core/worker_internal.h"
 
-#define READ_TRIES 64 /* before the writer gets the processor */
+#define READ_TRIES 4 /* a reader that the writer overtook, by a whole turn, begins again */
 
 static uint64_t missed(const struct capture_stats *s)
 {
@@ -31,6 +30,15 @@ static void note_losses(struct worker *w)
     w->losses = losses;
 }
 
+static void publish(struct worker_report *report, const struct worker_snapshot *s)
+{
+    uint64_t next = atomic_load_explicit(&report->published, memory_order_relaxed) + 1;
+    struct worker_slot *slot = &report->slot[next % 2];
+
+    seqlock_write(&slot->lock, slot->words, s, sizeof(*s));
+    atomic_store_explicit(&report->published, next, memory_order_release);
+}
+
 void worker_publish(struct worker *w, bool complete)
 {
     note_losses(w);
@@ -41,20 +49,22 @@ void worker_publish(struct worker *w, bool complete)
         flow_table_census(w->table, &w->counts.census);
     else
         flow_table_turn_census(w->table, &w->counts.census);
-    seqlock_write(&w->report.lock, w->report.snapshot, &w->counts, sizeof(w->counts));
+    publish(&w->report, &w->counts);
     w->counts.sample_count = 0;
 }
 
 bool worker_snapshot_read(const struct worker *w, struct worker_snapshot *out)
 {
     static_assert(sizeof(*out) % sizeof(uint64_t) == 0, "words");
-    if (!seqlock_version(&w->report.lock))
-        return false;
-    for (unsigned i = 1; !seqlock_try_read(&w->report.lock, w->report.snapshot, out, sizeof(*out));
-         i++)
-        if (i % READ_TRIES == 0)
-            sched_yield();
-    return true;
+    for (int i = 0; i < READ_TRIES; i++) {
+        uint64_t last = atomic_load_explicit(&w->report.published, memory_order_acquire);
+        const struct worker_slot *slot = &w->report.slot[last % 2];
+        if (!last)
+            return false;
+        if (seqlock_try_read(&slot->lock, slot->words, out, sizeof(*out)))
+            return true;
+    }
+    return false;
 }
 
 void worker_snapshot_ledger(const struct worker_snapshot *s, struct ledger *out)

@@ -283,6 +283,18 @@ def test_closed_stdout_ends_it(net):
     assert len(re.findall('stdout: Broken pipe', text)) == 1, text
 
 
+def test_a_full_disk_at_the_end_is_told(net):
+    """Ten lines are less than what is written at once, so that the end alone finds the disk full."""
+    argv = ['sh', '-c', 'exec "$0" "$@" >/dev/full', lab.weir_binary(), 'run', '-i', 'mon0', '-f', 'json']
+    sensor = net.sensor.start(*argv)
+    sensor.wait_line(' worker')
+    sent = replay(net, flows(10))
+    wait_delivered(sensor, sent)
+    sensor.send(signal.SIGTERM)
+    text = check_end(sensor, sent, code=1)
+    assert len(re.findall('stdout: No space left on device', text)) == 1, text
+
+
 def test_a_reader_that_stops_does_not_stop_the_reception(net):
     """More than pipe, buffer and rings hold: all is received, what has no room is counted, and the end is in time."""
     sensor, end = piped(net, '-f', 'json', '--export.ring=64', '--flow.idle=100ms', '--flow.keep.udp=100ms',
@@ -344,6 +356,18 @@ def test_told_twice_it_does_not_wait(net):
     lab.wait_for(lambda: (sensor.send(signal.SIGTERM), not sensor.running())[1], 'end', pause=0.2)
     assert sensor.child.returncode == 1
     assert 'not waiting any longer' in sensor.stderr
+
+
+def test_one_request_sent_twice_is_one(net):
+    """As timeout(1) does, to the process and to its group: nothing is lost by it."""
+    sensor = start(net)
+    sent = replay(net, flows(10))
+    wait_delivered(sensor, sent)
+    for _ in range(20):
+        sensor.send(signal.SIGTERM)
+    text = check_end(sensor, sent)
+    assert 'not waiting' not in text
+    assert len(records(sensor)) == 10
 
 
 # How it refuses

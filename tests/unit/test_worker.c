@@ -5,6 +5,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 
+#include "core/worker_internal.h"
 #include "worker_fixture.h"
 
 #define TURN (500 * MS)
@@ -339,6 +340,26 @@ static void deltas_reach_who_asked(void **state)
     rig_close(rig);
 }
 
+/* A worker that stands still in the middle of a snapshot leaves the one before it readable. */
+static void a_half_written_snapshot_keeps_nobody_waiting(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_open(1);
+    struct worker_snapshot s;
+
+    rig_start(rig);
+    rig_put(rig, 0, 1000, 0);
+    rig_run(rig, 2 * TURN, MS);
+    uint64_t turns = rig_snapshot(rig).turns;
+    struct worker_report *report = &rig->worker->report;
+    struct seqlock *next = &report->slot[(report->published + 1) % 2].lock;
+    next->version++;
+    assert_true(worker_snapshot_read(rig->worker, &s));
+    assert_true(s.turns == turns);
+    next->version++;
+    rig_close(rig);
+}
+
 /* Snapshots come once a turn, each whole; there is none before the first turn's end. */
 static void a_snapshot_is_published_each_turn(void **state)
 {
@@ -383,6 +404,7 @@ int main(void)
         cmocka_unit_test(a_queue_that_fails_or_ends_is_left_alone),
         cmocka_unit_test(a_queue_that_cannot_be_entered_is_told),
         cmocka_unit_test(deltas_reach_who_asked),
+        cmocka_unit_test(a_half_written_snapshot_keeps_nobody_waiting),
         cmocka_unit_test(a_snapshot_is_published_each_turn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
