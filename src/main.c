@@ -17,6 +17,7 @@ static const struct command commands[] = {
     {"run", cli_run, "turn the packets of interfaces into flow records, live"},
     {"hunts", cli_hunts, "list the hunting rules in force, or test a rules file"},
     {"check", cli_check, "check and print the configuration, list its keys"},
+    {"top", cli_top, "watch hosts, open connections and alerts in a terminal"},
     {"relay", cli_relay, "pass IPFIX over TCP or TLS on to a collector that reads UDP"},
     {"dump", cli_dump, "print IPFIX as JSON lines"},
 };

@@ -20,6 +20,7 @@ int cli_hunts(int argc, char **argv);
 int cli_read(int argc, char **argv);
 int cli_relay(int argc, char **argv);
 int cli_run(int argc, char **argv);
+int cli_top(int argc, char **argv);
 
 /*
  * Records on their way to stdout, with the account of those that it did not take. After the first

@@ -10,6 +10,7 @@
 #include "core/sensor_internal.h"
 #include "core/socket.h"
 #include "core/status.h"
+#include "core/view.h"
 
 #define TELL_SECONDS 5
 
@@ -53,10 +54,48 @@ static void answer_reload(void *context, const char *argument, FILE *out)
                 d->sensor->generation->number);
 }
 
+/* False: nobody counts hosts, and the answer says it. */
+static bool has_hunts(const struct doors *d, FILE *out)
+{
+    if (!d->sensor->hunts)
+        fprintf(out, "error: hosts are not counted: hunts.enabled is false, and redis.address is "
+                     "not set\n");
+    return d->sensor->hunts != NULL;
+}
+
+static void answer_hosts(void *context, const char *argument, FILE *out)
+{
+    struct doors *d = context;
+
+    if (has_hunts(d, out))
+        view_hosts(d->sensor->hunts, argument, out);
+}
+
+static void answer_connections(void *context, const char *argument, FILE *out)
+{
+    struct doors *d = context;
+
+    (void)argument;
+    if (has_hunts(d, out))
+        view_connections(d->sensor->hunts, out);
+}
+
+static void answer_alerts(void *context, const char *argument, FILE *out)
+{
+    struct doors *d = context;
+
+    (void)argument;
+    if (has_hunts(d, out))
+        view_alerts(d->sensor->hunts, &d->sensor->generation->config, out);
+}
+
 static const struct socket_command commands[] = {
     {"status", "what is to be known of the sensor, as one line of JSON", answer_status},
     {"ledger", "the loss ledger", answer_ledger},
     {"reload", "load the configuration again, as SIGHUP does", answer_reload},
+    {"hosts", "hosts of a window as JSON lines: hosts [1m|1h] [ORDER] [COUNT]", answer_hosts},
+    {"connections", "the longest open connections as JSON lines", answer_connections},
+    {"alerts", "the last alerts as JSON lines, the newest first", answer_alerts},
     {NULL},
 };
 

@@ -199,8 +199,8 @@ static void accept_client(struct control_socket *s)
 static void print_help(const struct control_socket *s, FILE *out)
 {
     for (const struct socket_command *c = s->commands; c->name; c++)
-        fprintf(out, "%-10s %s\n", c->name, c->help);
-    fprintf(out, "%-10s %s\n", "help", "these lines");
+        fprintf(out, "%-12s %s\n", c->name, c->help);
+    fprintf(out, "%-12s %s\n", "help", "these lines");
 }
 
 static void run_command(const struct control_socket *s, char *line, FILE *out)

@@ -10,8 +10,9 @@
 
 #define NONE UINT32_MAX
 #define WINDOWS_KEPT 3
-#define LATE_NS UINT64_C(5000000000) /* the last of a window comes after its end */
-#define RESEND_STEP 65536u           /* rows looked at in a call, to push all again */
+#define LATE_NS                                                                                    \
+    UINT64_C(15000000000)  /* the last of a window comes after its end; views look back */
+#define RESEND_STEP 65536u /* rows looked at in a call, to push all again */
 
 struct slot {
     struct host_row row;

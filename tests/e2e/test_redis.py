@@ -219,3 +219,83 @@ def test_a_sensor_that_starts_again_adds_to_its_window(net):
     sent = replay(net, frames(50))
     wait_octets(server, INSIDE, 150 * OCTETS)
     check_end(sensor, sent)
+
+
+# Alerts
+
+RULES = '''rules:
+  - name: loud
+    scope: host
+    window: 1m
+    when: {octets_out: ">= 15k"}
+'''
+
+
+def hunting(net, name):
+    path = net.folder / 'rules.yaml'
+    path.write_text(RULES)
+    return f'--hunts.rules={path}', f'--hunts.alerts={net.folder / name}.alerts'
+
+
+def told(net, name, rule='loud', state='raised'):
+    path = net.folder / f'{name}.alerts'
+    rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return [row for row in rows if row['rule'] == rule and row['state'] == state]
+
+
+def test_two_sensors_cross_a_threshold_together_and_tell_it_once(net):
+    server = Server(net)
+    early_in_a_minute()
+    sensors = [start(net, server, *hunting(net, name), '-F', f'dst host {peer}', name=name)
+               for name, peer in (('one', '203.0.113.1'), ('two', '203.0.113.2'))]
+    lab.wait_for(lambda: len(server.client.zrange('weir:sensors', 0, -1)) == 2, 'two sensors in Redis')
+    channel = server.client.pubsub()
+    channel.subscribe('weir:alerts')
+    sent = replay(net, frames(100, peer='203.0.113.1'))
+    wait_octets(server, INSIDE, 100 * OCTETS)
+    assert not server.alerts()
+    sent += replay(net, frames(100, peer='203.0.113.2'))
+    wait_octets(server, INSIDE, 200 * OCTETS)
+    row, = lab.wait_for(lambda: server.alerts('loud'), 'an alert in the stream')
+    alert = json.loads(row['alert'])
+    assert row['host'] == alert['host'] == INSIDE and alert['value'] == 200 * OCTETS, alert
+    published = lab.wait_for(lambda: channel.get_message(ignore_subscribe_messages=True), 'an alert on the channel')
+    assert json.loads(published['data']) == alert
+    lab.wait_for(lambda: told(net, 'one') or told(net, 'two'), 'an alert in a file')
+    for sensor in sensors:
+        check_end(sensor, sent / 2)
+    assert len(told(net, 'one')) + len(told(net, 'two')) == 1
+    assert len([a for a in server.alerts('loud') if json.loads(a['alert'])['state'] == 'raised']) == 1
+
+
+def test_a_sensor_that_starts_again_does_not_tell_again(net):
+    server = Server(net)
+    early_in_a_minute()
+    for _ in range(2):
+        sensor = start(net, server, *hunting(net, 'one'))
+        sent = replay(net, frames(200))
+        lab.wait_for(lambda: status(sensor)['alerts_standing'] == 1, 'a standing alert', pause=0.1)
+        check_end(sensor, sent)
+    assert len(told(net, 'one')) == 1 and len(server.alerts('loud')) == 1
+
+
+def test_without_redis_alerts_are_told_at_once(net):
+    server = Server(net)
+    early_in_a_minute()
+    sensor = start(net, server, *hunting(net, 'one'))
+    server.kill()
+    sensor.wait_line('redis: .*connection lost')
+    sent = replay(net, frames(200))
+    lab.wait_for(lambda: told(net, 'one'), 'an alert in the file')
+    assert not status(sensor)['redis_connected']
+    server.start()
+    lab.wait_for(lambda: server.alerts('loud'), 'the alert in the stream, later')
+    check_end(sensor, sent)
+    assert len(told(net, 'one')) == 1
+
+
+@pytest.mark.skipif(not lab.weir_binary(), reason='no weir')
+def test_tls_is_refused_with_a_way_out(net):
+    sensor = net.weir(net.sensor, '-i', 'eth:mon0', '--redis.address=127.0.0.1:6379', '--redis.tls=true')
+    assert sensor.wait() != 0
+    assert 'redis.tls: hiredis speaks no TLS here; let stunnel do it' in sensor.stderr

@@ -139,7 +139,7 @@ static void answers_a_line_with_lines_and_an_empty_one(void **state)
                "help\n\n");
     say(fd, "help\n");
     turn(f);
-    expect(fd, "echo       gives its argument back\nbig        says much\nhelp       these "
+    expect(fd, "echo         gives its argument back\nbig          says much\nhelp         these "
                "lines\n\n");
     close(fd);
     turn(f);
