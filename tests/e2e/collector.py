@@ -17,6 +17,8 @@ import sys
 import threading
 import time
 
+from patience import wait_for
+
 FLOW_ID, NOT_SENT = 148, 166
 HEADER = struct.Struct('!HHIII')
 
@@ -267,13 +269,6 @@ class Load:
         self.log.flush()
         self.log.seek(0)
         return self.log.read()
-
-
-def wait_for(what, say, timeout=60):
-    end = time.monotonic() + timeout
-    while not what():
-        assert time.monotonic() < end, f'waited {timeout} s for {say}'
-        time.sleep(0.02)
 
 
 def config(*collectors, **exports):

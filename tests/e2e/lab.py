@@ -22,31 +22,15 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 
 import pytest
 
+from patience import PATIENCE, Failed, wait_for
+
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'replay'))  # frames, harness
 
-PATIENCE = 60  # seconds that any condition may take on a machine under load
 NUMBERS = itertools.count()
 CAP_NET_ADMIN, CAP_SYS_ADMIN, CAP_BPF = 12, 21, 39
-
-
-class Failed(AssertionError):
-    pass
-
-
-def wait_for(condition, what, timeout=PATIENCE, pause=0.02):
-    """Returns the first true value of condition()."""
-    end = time.monotonic() + timeout
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > end:
-            raise Failed(f'{what}: not within {timeout} s')
-        time.sleep(pause)
 
 
 def command(*argv, **kw):
@@ -196,9 +180,12 @@ class Namespace:
         stats = json.loads(self.run('ip', '-j', '-s', 'link', 'show', 'dev', interface))[0]
         return stats['stats64']
 
+    def link(self, interface):
+        return json.loads(self.run('ip', '-j', '-d', 'link', 'show', 'dev', interface))[0]
+
     def has_xdp(self, interface):
         """Whether an XDP program is attached."""
-        return 'xdp' in json.loads(self.run('ip', '-j', 'link', 'show', 'dev', interface))[0]
+        return 'xdp' in self.link(interface)
 
     def delete(self):
         subprocess.run(['ip', 'netns', 'del', self.name], capture_output=True, timeout=PATIENCE)

@@ -4,23 +4,20 @@ import os
 import pathlib
 import re
 import signal
-import subprocess
 
 import pytest
 
 import lab
 import span
 import traffic
-from traffic import Receiver, accounted, refusal, replay, write_pcap, at
+from traffic import Receiver, accounted, at, check_all, needs_dpdk, refusal, replay, write_pcap
 
 from frames import A, A6, B, B6, MAC, eth, fragments, udp  # noqa: E402
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Dot1Q, Ether
 from scapy.packet import Raw
 
-HAS_DPDK = 'rte_eal_init' in subprocess.run(
-    ['nm', '-D', lab.weir_binary()], capture_output=True, text=True, check=False).stdout
-pytestmark = pytest.mark.skipif(not HAS_DPDK, reason='built without DPDK')
+pytestmark = needs_dpdk
 
 RUN_FOLDERS = [pathlib.Path(p) for p in ('/var/run/dpdk', '/tmp/dpdk')]
 
@@ -41,14 +38,6 @@ class Here:
 
     def start(self, *argv, **kw):
         return self.net.track(lab.Process(argv, self.net.folder, **kw))
-
-
-@pytest.fixture
-def net():
-    if lab.MISSING:
-        pytest.skip(lab.MISSING)
-    with lab.pair() as made:
-        yield made
 
 
 @pytest.fixture(autouse=True)
@@ -77,25 +66,13 @@ def flows(count, size=64):
     return [eth(udp(*(e if way else e[::-1]), size)) for e in ends for way in range(2) for _ in range(5)]
 
 
-def check(counts, sent):
-    assert counts['received'] == accounted(counts) == sent, (sent, counts)
-    assert counts['pending'] == 0
-
-
-def finish(receiver, sent):
-    receiver.wait(lambda r: r['delivered'] == sent, f'all {sent} delivered')
-    counts = receiver.stop()
-    check(counts, sent)
-    return counts
-
-
 # Captures as ports: what goes in is known
 
 @pytest.mark.parametrize('workers', [1, 2, 3])
 def test_packets_of_a_capture_are_exact(space, workers):
     frames = flows(60)
     receiver = Receiver(space, f'dpdk:net_pcap0,rx_pcap={capture(space, frames)}', f'--capture.workers={workers}')
-    counts = finish(receiver, len(frames))
+    counts = receiver.finish(len(frames))
     assert counts['octets'] == sum(map(len, frames))
     assert all(packets and packets % 10 == 0 for packets in counts['workers']), counts
     assert ('in software' in receiver.about) == (workers > 1)
@@ -105,7 +82,7 @@ def test_packets_of_a_capture_are_exact(space, workers):
 def test_every_queue_of_a_device_is_read(space, workers):
     one, two = capture(space, flows(20), 'one.pcap'), capture(space, flows(30), 'two.pcap')
     receiver = Receiver(space, f'dpdk:net_pcap0,rx_pcap={one},rx_pcap={two}', f'--capture.workers={workers}')
-    counts = finish(receiver, 500)
+    counts = receiver.finish(500)
     assert '2 queues' in receiver.about
     assert counts['workers'] == ([500] if workers == 1 else [200, 300])
 
@@ -115,7 +92,7 @@ def test_two_ports_meet_on_a_worker(space):
     frames = flows(60)
     there, back = capture(space, frames[::2], 'a.pcap'), capture(space, frames[1::2], 'b.pcap')
     receiver = Receiver(space, f'dpdk:net_pcap0,rx_pcap={there}', '--capture.workers=2', f'dpdk:net_pcap1,rx_pcap={back}')
-    counts = finish(receiver, len(frames))
+    counts = receiver.finish(len(frames))
     assert all(packets and packets % 10 == 0 for packets in counts['workers']), counts
 
 
@@ -123,7 +100,7 @@ def test_fragments_go_where_their_flow_goes(space):
     ends = [((f'10.2.{i}.1', 1000 + i), (f'10.3.{i}.1', 80)) for i in range(40)]
     frames = [eth(f) for a, b in ends for f in [udp(a, b, 64), *fragments(udp(a, b, 64), 24, 24, 24)]]
     receiver = Receiver(space, f'dpdk:net_pcap0,rx_pcap={capture(space, frames)}', '--capture.workers=2')
-    counts = finish(receiver, len(frames))
+    counts = receiver.finish(len(frames))
     assert all(packets and packets % (len(frames) // 40) == 0 for packets in counts['workers']), counts
 
 
@@ -132,7 +109,7 @@ def test_long_frames_come_by_their_start(space):
     frames = [Ether(src=MAC[0], dst=MAC[1]) / IP(src=A[0], dst=B[0], id=i) / UDP(sport=1, dport=2) / Raw(b'.' * (s - 42))
               for i, s in enumerate(sizes)]
     receiver = Receiver(space, f'dpdk:net_pcap0,rx_pcap={capture(space, frames)}')
-    counts = finish(receiver, len(sizes))
+    counts = receiver.finish(len(sizes))
     assert counts['octets'] == sum(sizes)
     assert counts['cut'] == sum(s > 2048 for s in sizes)
 
@@ -145,7 +122,7 @@ def test_filter_and_ignored(space):
                         '--capture.ignore_networks=192.0.2.8/32, 2001:db8:2::/48', '--capture.ignore_ports=53')
     receiver.wait(lambda r: r['received'] == len(frames), 'all received')
     counts = receiver.stop()
-    check(counts, len(frames))
+    check_all(counts, len(frames))
     assert counts['delivered'] == 60 and counts['filtered'] == 120
 
 
@@ -180,14 +157,14 @@ def test_null(space, workers):
     receiver = Receiver(space, 'dpdk:net_null0,size=64', f'--capture.workers={workers}')
     receiver.wait(lambda r: all(p > 10000 for p in r['workers']), 'every worker receives')
     counts = receiver.stop()
-    check(counts, counts['delivered'])
+    check_all(counts, counts['delivered'])
 
 
 def test_ring_inline(space):
     """What one port receives the ring sends, and what the ring sends it receives."""
     frames = flows(50)
     receiver = Receiver(space, f'dpdk:net_pcap0,rx_pcap={capture(space, frames)}', '--capture.mode=inline', 'dpdk:net_ring0')
-    counts = finish(receiver, 2 * len(frames))
+    counts = receiver.finish(2 * len(frames))
     assert counts['sent'] == 2 * len(frames) and counts['send_failed'] == 0
 
 
@@ -201,7 +178,7 @@ def test_memif_between_two_processes(space):
     sent = client.stop()
     assert sent['sent'] + sent['send_failed'] == len(frames), 'the link may come up later than the first frame'
     server.wait(lambda r: r['delivered'] == sent['sent'], 'all that was sent arrives')
-    check(server.stop(), sent['sent'])
+    check_all(server.stop(), sent['sent'])
 
 
 @pytest.mark.parametrize('workers, spread', [(1, 'ip'), (2, 'ip'), (2, 'l4')])
@@ -210,7 +187,7 @@ def test_af_packet(net, workers, spread):
                         f'--capture.spread={spread}')
     assert 'not visible' in receiver.about
     frames = flows(60) + [Ether(src=MAC[0], dst=MAC[1]) / Dot1Q(vlan=7) / udp() for _ in range(10)]
-    counts = finish(receiver, replay(net, frames, rate=5000))
+    counts = receiver.finish(replay(net, frames, rate=5000))
     assert counts['octets'] == sum(map(len, frames)), 'tags that the kernel took out are back'
     assert all(packets and packets % 10 == 0 for packets in counts['workers']), counts
 
@@ -219,7 +196,7 @@ def test_af_packet(net, workers, spread):
 def test_tap(net, workers, spread):
     receiver = Receiver(net, 'dpdk:net_tap0,iface=net7', f'--capture.workers={workers}', f'--capture.spread={spread}')
     assert 'not visible' in receiver.about
-    counts = finish(receiver, replay(net, flows(60), interface='net7', space=net.sensor, rate=5000))
+    counts = receiver.finish(replay(net, flows(60), interface='net7', space=net.sensor, rate=5000))
     assert all(packets and packets % 10 == 0 for packets in counts['workers']), counts
 
 
@@ -241,7 +218,7 @@ def test_queues_of_an_interface_are_shared_by_workers(workers):
         sent = loops * len(frames)
         receiver.wait(lambda r: r['received'] == sent, 'all received')
         counts = receiver.stop()
-        check(counts, sent)
+        check_all(counts, sent)
         lost = counts['hardware']
         assert lost or all(packets and packets % (10 * loops) == 0 for packets in counts['workers']), counts
 
@@ -260,7 +237,7 @@ def test_unread_af_xdp_queue_is_counted_to_the_packet(net):
     sent = 20 * len(frames)
     receiver.wait(lambda r: r['hardware'] > 0 and net.sensor.counters('mon0')['rx']['packets'] == sent, 'the ring is full')
     counts = receiver.stop()
-    check(counts, sent)
+    check_all(counts, sent)
     assert counts['hardware'] > 0 and counts['delivered'] < sent
 
 
@@ -270,7 +247,7 @@ def test_start_over_the_program_of_a_killed_run(net):
     assert net.sensor.has_xdp('mon0'), 'DPDK attaches by netlink, which stays'
     for _ in range(2):
         receiver = Receiver(net, 'dpdk:net_af_xdp0,iface=mon0')
-        finish(receiver, replay(net, flows(40)))
+        receiver.finish(replay(net, flows(40)))
 
 
 def test_interface_is_promiscuous_only_while_it_runs(net):
@@ -400,7 +377,7 @@ def test_an_interface_that_is_taken(net):
     first = Receiver(net, 'dpdk:net_af_xdp0,iface=mon0')
     line = refusal(net, 'dpdk:net_af_xdp0,iface=mon0')
     assert 'dpdk:net_af_xdp0,iface=mon0: ' in line
-    finish(first, replay(net, flows(10)))
+    first.finish(replay(net, flows(10)))
 
 
 # The whole

@@ -12,11 +12,12 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from datetime import datetime, timezone
 from decimal import Decimal
 
 import pytest
+
+from patience import PATIENCE, wait_for
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'replay'))
 
@@ -27,7 +28,6 @@ BUILD = pathlib.Path(os.environ.get('WEIR_BUILD') or pathlib.Path(__file__).reso
 READER = BUILD / 'tests/harness/ipfix_reader'
 PROFILES = ('core', 'elk', 'uniflow', 'silk', 'rich')
 PEN = 64999
-PATIENCE = 60
 
 needs_fixbuf = pytest.mark.skipif(not READER.exists(), reason='built without libfixbuf')
 
@@ -56,16 +56,6 @@ def read(capture, *words, face='json'):
 def sums(records):
     return (len(records), sum(r['orig_pkts'] + r['resp_pkts'] for r in records),
             sum(r['orig_ip_bytes'] + r['resp_ip_bytes'] for r in records))
-
-
-def wait_for(condition, what):
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        value = condition()
-        if value:
-            return value
-        time.sleep(0.05)
-    raise AssertionError(f'never came: {what() if callable(what) else what}')
 
 
 class Reader:

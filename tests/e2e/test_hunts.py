@@ -66,12 +66,6 @@ def sweep():
     return [tcp(41000 + i, 445, 'S', 0, 0, dst=f'10.9.1.{i + 1}') for i in range(120)]
 
 
-@pytest.fixture
-def net():
-    with lab.pair() as made:
-        yield made
-
-
 class Hunting:
     """A sensor with rules, whose alerts go to a file and to a syslog socket that we hold."""
 

@@ -10,14 +10,12 @@ import pytest
 import lab
 import span
 import traffic
-from traffic import accounted, at, write_pcap
+from traffic import accounted, at, needs_dpdk, write_pcap
 
 from frames import B, A, MAC, eth, udp  # noqa: E402
 from scapy.layers.l2 import Dot1Q, Ether
 
-from test_dpdk import HAS_DPDK  # noqa: E402
-
-pytestmark = [lab.needed, pytest.mark.skipif(not HAS_DPDK, reason='built without DPDK')]
+pytestmark = [lab.needed, needs_dpdk]
 
 PORTS = ('-i', 'dpdk:net_af_xdp0,iface=in0', '-i', 'dpdk:net_af_xdp1,iface=in1', '--capture.mode', 'inline')
 

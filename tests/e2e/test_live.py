@@ -6,7 +6,7 @@ import pytest
 
 import lab
 import span
-from traffic import Receiver, accounted, refusal, replay
+from traffic import Receiver, accounted, check_all, refusal, replay
 
 from frames import A, A6, B, B6, MAC, eth, fragments, ip, udp  # noqa: E402
 from scapy.contrib.mpls import MPLS
@@ -20,30 +20,8 @@ pytestmark = lab.needed
 ETHER = Ether(src=MAC[0], dst=MAC[1])
 
 
-@pytest.fixture
-def net():
-    with lab.pair() as made:
-        yield made
-
-
-def link_of(space, name):
-    return json.loads(space.run('ip', '-j', '-d', 'link', 'show', 'dev', name))[0]
-
-
 def pairs(count):
     return [((f'10.2.{i}.1', 1000 + i), (f'10.3.{i}.1', 80)) for i in range(count)]
-
-
-def check(counts, sent):
-    assert counts['received'] == accounted(counts) == sent, (sent, counts)
-    assert counts['pending'] == 0
-
-
-def all_delivered(receiver, sent):
-    receiver.wait(lambda r: r['delivered'] == sent, f'all {sent} delivered')
-    counts = receiver.stop()
-    check(counts, sent)
-    return counts
 
 
 # What it delivers
@@ -52,7 +30,7 @@ def all_delivered(receiver, sent):
 def test_each_packet_once_and_flows_whole(net, workers, spread):
     receiver = Receiver(net, 'mon0', f'--capture.workers={workers}', f'--capture.spread={spread}')
     sent = replay(net, [eth(udp(*(f if way else f[::-1]))) for f in pairs(80) for way in range(2) for _ in range(5)])
-    counts = all_delivered(receiver, sent)
+    counts = receiver.finish(sent)
     assert all(packets and packets % 10 == 0 for packets in counts['workers']), counts
     assert counts['interface'] == sent and counts['link_up'] and not counts['gone']
 
@@ -72,7 +50,7 @@ def test_tags_labels_and_direction_do_not_part_a_flow(net, ends):
     receiver = Receiver(net, 'eth:mon0', '--capture.workers=4')
     frames = [f for way in (ends, ends[::-1]) for f in one_flow_in_every_dress(*way)]
     sent = replay(net, frames)
-    counts = all_delivered(receiver, sent)
+    counts = receiver.finish(sent)
     assert sorted(counts['workers']) == [0, 0, 0, sent], counts
     assert counts['octets'] == sum(len(f) for f in frames), 'tags that the kernel took out are back'
 
@@ -81,20 +59,20 @@ def test_fragments_go_where_their_flow_goes(net):
     receiver = Receiver(net, 'mon0', '--capture.workers=4')
     frames = [eth(f) for a, b in pairs(60) for f in [udp(a, b, 64), *fragments(udp(a, b, 64), 24, 24, 24)]]
     sent = replay(net, frames)
-    counts = all_delivered(receiver, sent)
+    counts = receiver.finish(sent)
     assert all(packets and packets % (sent // 60) == 0 for packets in counts['workers']), counts
 
 
 def test_what_is_not_ip_is_delivered(net):
     receiver = Receiver(net, 'mon0', '--capture.workers=2')
-    all_delivered(receiver, replay(net, [ETHER / ARP(psrc=f'10.0.0.{i}') for i in range(100)]))
+    receiver.finish(replay(net, [ETHER / ARP(psrc=f'10.0.0.{i}') for i in range(100)]))
 
 
 def test_both_directions_of_the_interface(net):
     receiver = Receiver(net, 'mon0')
     sent = replay(net, [eth(udp()) for _ in range(50)])
     sent += replay(net, [eth(udp(B, A)) for _ in range(50)], interface='mon0', space=net.sensor)
-    all_delivered(receiver, sent)
+    receiver.finish(sent)
 
 
 CHAT = """
@@ -109,14 +87,14 @@ for i in range(300): ends[0].sendto(b'x', ends[1].getsockname())
 def test_loopback_counts_each_packet_once(net, source):
     receiver = Receiver(net, source, '--capture.workers=2')
     net.sensor.run('/usr/bin/python3', '-c', CHAT)
-    assert max(all_delivered(receiver, 300)['workers']) == 300
+    assert max(receiver.finish(300)['workers']) == 300
 
 
 def test_any_device(net):
     receiver = Receiver(net, 'any', '--capture.workers=2')
     assert 'SLL2' in receiver.about
     sent = replay(net, [eth(udp(*(f if way else f[::-1]))) for f in pairs(40) for way in range(2) for _ in range(5)])
-    counts = all_delivered(receiver, sent)
+    counts = receiver.finish(sent)
     assert all(packets and packets % 10 == 0 for packets in counts['workers']), counts
 
 
@@ -145,7 +123,7 @@ def test_what_the_ring_cannot_hold_is_counted(net):
     before = receiver.now()
     assert before['workers'][0] == 0 and before['ring_full'] > 0 and before['pending'] > 0
     counts = receiver.stop()
-    check(counts, sent)
+    check_all(counts, sent)
     assert counts['ring_full'] == before['ring_full'] and counts['workers'][0] == before['pending']
     assert (counts['workers'][0] + counts['ring_full']) % 300 == 0, 'whole flows'
 
@@ -162,7 +140,7 @@ def test_link_flap_and_interface_down(net):
         receiver.wait(lambda r: r['link_up'], 'link seen up')
         sent += replay(net, [eth(udp()) for _ in range(200)])
         receiver.wait(lambda r: r['delivered'] == sent, 'goes on')
-    check(receiver.stop(), sent)
+    check_all(receiver.stop(), sent)
 
 
 def test_removed_interface_ends_the_run(net):
@@ -176,13 +154,13 @@ def test_removed_interface_ends_the_run(net):
 def test_it_is_harmless(net):
     net.sensor.run('ip', 'addr', 'add', '10.99.0.2/24', 'dev', 'mon0')
     net.sensor.run('ip', 'route', 'add', 'default', 'via', '10.99.0.1')
-    before = link_of(net.sensor, 'mon0')
+    before = net.sensor.link('mon0')
     receiver = Receiver(net, 'mon0')
-    assert link_of(net.sensor, 'mon0')['promiscuity'] == before['promiscuity'] + 1
+    assert net.sensor.link('mon0')['promiscuity'] == before['promiscuity'] + 1
     receiver.process.kill()
-    lab.wait_for(lambda: link_of(net.sensor, 'mon0') == before, 'all is as it was')
+    lab.wait_for(lambda: net.sensor.link('mon0') == before, 'all is as it was')
     quiet = Receiver(net, 'mon0', '--capture.promiscuous=false')
-    assert link_of(net.sensor, 'mon0') == before
+    assert net.sensor.link('mon0') == before
     quiet.stop()
 
 
@@ -204,7 +182,7 @@ def test_net_raw_alone_is_enough(net):
     caps = ('setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--inh-caps=-all,+net_raw',
             '--ambient-caps=-all,+net_raw', '--bounding-set=-all,+net_raw')
     receiver = Receiver(net, 'mon0', '--capture.workers=2', wrap=caps)
-    all_delivered(receiver, replay(net, [eth(udp(a, b)) for a, b in pairs(50)]))
+    receiver.finish(replay(net, [eth(udp(a, b)) for a, b in pairs(50)]))
 
 
 # The whole

@@ -21,12 +21,6 @@ pytestmark = [lab.needed, needed]
 INSIDE, OUTSIDE = '10.1.0.1', '203.0.113.9'
 
 
-@pytest.fixture
-def net():
-    with lab.pair() as made:
-        yield made
-
-
 def frames(count, host=INSIDE, peer=OUTSIDE, base=20000):
     return [eth(IP(src=host, dst=peer) / UDP(sport=base + i, dport=4000) / Raw(b'x' * 72)) for i in range(count)]
 

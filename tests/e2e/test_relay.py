@@ -13,16 +13,10 @@ import time
 import pytest
 
 from collector import Load, Stream, config, wait_for
-from test_tls import certificates, make_certificate, section  # noqa: F401
+from test_tls import certificates, section  # noqa: F401
 
 RECORDS = 20_000
 WEIR = os.environ.get('WEIR') or str(pathlib.Path(__file__).resolve().parents[2] / 'build' / 'weir')
-
-
-@pytest.fixture(autouse=True)
-def no_load_is_left():
-    yield
-    Load.kill_all()
 
 
 class Relay:

@@ -13,17 +13,11 @@ import lab
 import traffic
 from traffic import replay
 
-from frames import eth, udp  # noqa: E402
+from frames import eth  # noqa: E402
 from scapy.layers.inet import IP, UDP
 from scapy.packet import Raw
 
 pytestmark = lab.needed
-
-
-@pytest.fixture
-def net():
-    with lab.pair() as made:
-        yield made
 
 
 def flows(count, packets=1, base=20000):

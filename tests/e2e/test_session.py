@@ -29,8 +29,7 @@ def collector(tmp_path):
 
 @pytest.fixture
 def load(tmp_path):
-    yield lambda settings, records, rate: Load(tmp_path, settings, records, rate)
-    Load.kill_all()
+    return lambda settings, records, rate: Load(tmp_path, settings, records, rate)
 
 
 def tcp(port, **more):

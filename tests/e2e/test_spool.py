@@ -12,12 +12,6 @@ from collector import Collector, Load, config, wait_for
 LONG = os.environ.get('WEIR_LONG') == '1'
 
 
-@pytest.fixture(autouse=True)
-def no_load_is_left():
-    yield
-    Load.kill_all()
-
-
 @pytest.fixture
 def reader(tmp_path):
     made = Collector(tmp_path).start()

@@ -30,12 +30,6 @@ def make_certificate(directory, name, authority, names, days=30):
             '-CAcreateserial', '-days', str(days), '-extfile', f'{name}.ext', '-out', f'{name}.pem')
 
 
-@pytest.fixture(autouse=True)
-def no_load_is_left():
-    yield
-    Load.kill_all()
-
-
 @pytest.fixture(scope='module')
 def certificates(tmp_path_factory):
     directory = tmp_path_factory.mktemp('certificates')

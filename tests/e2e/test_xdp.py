@@ -19,20 +19,10 @@ from scapy.packet import Raw
 pytestmark = [lab.needed, pytest.mark.skipif(not traffic.has_xdp(), reason='built without AF_XDP')]
 
 
-@pytest.fixture
-def net():
-    with lab.pair() as made:
-        yield made
-
-
-def link_of(space, name):
-    return json.loads(space.run('ip', '-j', '-d', 'link', 'show', 'dev', name))[0]
-
-
 def unchanged(space, name, before):
     """No program, no promiscuity, no setting of the interface is left behind."""
     keys = ('flags', 'mtu', 'promiscuity', 'num_rx_queues', 'xdp')
-    after = link_of(space, name)
+    after = space.link(name)
     return {k: before.get(k) for k in keys} == {k: after.get(k) for k in keys}
 
 
@@ -40,7 +30,7 @@ def unchanged(space, name, before):
 
 @pytest.mark.parametrize('mode, said', [('auto', 'native, copy'), ('native', 'native, copy'), ('generic', 'generic, copy')])
 def test_modes(net, mode, said):
-    before = link_of(net.sensor, 'mon0')
+    before = net.sensor.link('mon0')
     receiver = Receiver(net, 'xdp:mon0', f'--capture.xdp_mode={mode}')
     assert said in receiver.about
     assert net.sensor.has_xdp('mon0')
@@ -211,7 +201,7 @@ def test_no_ethernet_interface(net):
 
 def test_foreign_program_is_named(net):
     first = Receiver(net)
-    before = link_of(net.sensor, 'mon0')
+    before = net.sensor.link('mon0')
     line = refusal(net, 'xdp:mon0')
     assert f'(id {before["xdp"]["prog"]["id"]})' in line and 'ip link set dev mon0 xdp off' in line
     assert unchanged(net.sensor, 'mon0', before)
@@ -238,7 +228,7 @@ time.sleep(300)
 def test_occupied_queue_is_told(net):
     occupier = net.sensor.start(sys.executable, '-c', OCCUPIER, 'mon0')
     occupier.wait_line('bound', of='stdout')
-    before = link_of(net.sensor, 'mon0')
+    before = net.sensor.link('mon0')
     assert 'another process has an AF_XDP socket' in refusal(net, 'xdp:mon0')
     assert unchanged(net.sensor, 'mon0', before)
     occupier.kill()
@@ -249,7 +239,7 @@ def test_occupied_queue_is_told(net):
 def test_default_route(net):
     net.sensor.run('ip', 'addr', 'add', '10.99.0.2/24', 'dev', 'mon0')
     net.sensor.run('ip', 'route', 'add', 'default', 'via', '10.99.0.1')
-    before = link_of(net.sensor, 'mon0')
+    before = net.sensor.link('mon0')
     line = refusal(net, 'xdp:mon0')
     assert 'default route' in line and '-i mon0' in line and '--take-over' in line
     assert unchanged(net.sensor, 'mon0', before)
@@ -260,7 +250,7 @@ def test_too_few_queues(net):
     net.sender.run('ip', 'link', 'add', 'wide0', 'numtxqueues', '4', 'type', 'veth', 'peer', 'name', 'thin0',
                    'numrxqueues', '1', 'netns', net.sensor.name)
     net.sensor.run('ip', 'link', 'set', 'thin0', 'up')
-    before = link_of(net.sensor, 'thin0')
+    before = net.sensor.link('thin0')
     line = refusal(net, 'xdp:thin0')
     assert 'receive queues' in line and 'ethtool -L thin0 rx' in line
     assert unchanged(net.sensor, 'thin0', before)
@@ -292,7 +282,7 @@ def test_four_rights_are_enough(net):
 
 @pytest.mark.parametrize('missing', RIGHTS)
 def test_missing_right_is_named(net, missing):
-    before = link_of(net.sensor, 'mon0')
+    before = net.sensor.link('mon0')
     wrap = ['prlimit', '--memlock=65536:65536', *with_rights(*(r for r in RIGHTS if r != missing))]
     line = refusal(net, 'xdp:mon0', '--capture.ring=4096', wrap=wrap)
     assert f'CAP_{missing.upper()}' in line

@@ -1,6 +1,9 @@
 """Traffic in labs, and who counts it: blast, tcpreplay, and the parts of weir below `weir run`."""
 import json
 import signal
+import subprocess
+
+import pytest
 
 import lab
 from harness import at, write_pcap
@@ -14,6 +17,14 @@ def tool(name):
 
 def has_xdp():
     return tool('blast').exists()
+
+
+def has_dpdk():
+    symbols = subprocess.run(['nm', '-D', lab.weir_binary()], capture_output=True, text=True, check=False).stdout
+    return 'rte_eal_init' in symbols
+
+
+needs_dpdk = pytest.mark.skipif(not has_dpdk(), reason='built without DPDK')
 
 
 def blast(net, *args, interface='gen0', space=None, timeout=lab.PATIENCE):
@@ -58,6 +69,13 @@ class Receiver:
         assert self.process.stop() == 0, self.process.stderr
         return json.loads(self.process.stdout.splitlines()[-1])
 
+    def finish(self, sent):
+        """Waits until all that was sent is delivered, and stops."""
+        self.wait(lambda r: r['delivered'] == sent, f'all {sent} delivered')
+        counts = self.stop()
+        check_all(counts, sent)
+        return counts
+
 
 def refusal(net, source, *args, wrap=()):
     """The one line with which opening a source fails."""
@@ -70,6 +88,12 @@ def refusal(net, source, *args, wrap=()):
 
 def accounted(counts):
     return counts['delivered'] + counts['filtered'] + counts['pending'] + sum(counts[m] for m in MISSES)
+
+
+def check_all(counts, sent):
+    """All that was sent was received, and has a fate."""
+    assert counts['received'] == accounted(counts) == sent, (sent, counts)
+    assert counts['pending'] == 0
 
 
 def check_identity(sent, counts):
