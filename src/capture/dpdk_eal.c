@@ -35,19 +35,6 @@ void dpdk_words_begin(struct dpdk_words *words, bool shown)
         dup2(fileno(words->file), STDERR_FILENO);
 }
 
-/* "EAL: ", "eth_dev_init(): " and their like say nothing to a reader. */
-static char *without_origin(char *line)
-{
-    char *at = line + strspn(line, " ");
-    char *colon = strstr(at, ": ");
-
-    while (colon && colon - at < 40 && !memchr(at, ' ', (size_t)(colon - at))) {
-        at = colon + 2;
-        colon = strstr(at, ": ");
-    }
-    return at;
-}
-
 static char *words_read(FILE *file)
 {
     char *text = calloc(1, WORDS_MAX + 1);
@@ -60,14 +47,10 @@ static char *words_read(FILE *file)
 
 const char *dpdk_words_line(struct dpdk_words *words, const char *fallback)
 {
-    char *rest, *line;
-
     free(words->text);
-    rest = words->text = words->file ? words_read(words->file) : NULL;
-    while (rest && (line = strsep(&rest, "\n")))
-        if (*without_origin(line))
-            return without_origin(line);
-    return fallback;
+    words->text = words->file ? words_read(words->file) : NULL;
+    const char *line = words->text ? eal_log_reason(words->text) : NULL;
+    return line ? line : fallback;
 }
 
 void dpdk_words_end(struct dpdk_words *words)

@@ -44,3 +44,7 @@ bool eal_is_pci(const char *source);
 
 /* The value of a device argument such as iface, into value; false when it is not there. */
 bool eal_device_argument(const char *source, const char *key, char *value, size_t size);
+
+/* The line of a log that says best why something failed: what the kernel said, else the first line
+ * that is not a library's comment on its own work. Changes log; NULL when it has no line. */
+char *eal_log_reason(char *log);

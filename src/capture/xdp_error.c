@@ -121,6 +121,8 @@ static const char *step_name(int step)
 
 static const char *explanation_of(int step, int status)
 {
+    if (status == -EMFILE)
+        return "too many open files: raise the limit (ulimit -n, LimitNOFILE=)";
     if (step == XDP_STEP_ATTACH && status == -EEXIST)
         status = -EBUSY;
     for (size_t i = 0; i < sizeof(explanations) / sizeof(*explanations); i++)

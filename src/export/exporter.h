@@ -92,7 +92,7 @@ void exporter_statistics_in(struct exporter *, const struct exporter_input *);
     X(CORRUPT, "spool_corrupt", "a spool segment was damaged")                                     \
     X(TOO_LONG, "too_long", "the message is longer than the network takes")                        \
     X(MEMORY, "no_memory", "no memory for a message")                                              \
-    X(STOPPED, "stopped", "still unsent when the collector was stopped, and it has no spool")
+    X(STOPPED, "stopped", "still unsent when the collector was stopped, and no spool took them")
 
 enum export_drop {
 #define X(symbol, label, help) DROP_##symbol,

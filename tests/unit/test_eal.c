@@ -136,6 +136,36 @@ static void device_arguments_are_found_whole(void **state)
     assert_false(eal_device_argument("dpdk:net_null0", "iface", value, sizeof(value)));
 }
 
+static void check_reason(const char *text, const char *expected)
+{
+    char log[1024];
+
+    snprintf(log, sizeof(log), "%s", text);
+    const char *reason = eal_log_reason(log);
+    if (expected)
+        assert_string_equal(reason, expected);
+    else
+        assert_null(reason);
+}
+
+static void a_log_is_searched_for_the_reason(void **state)
+{
+    (void)state;
+    check_reason("", NULL);
+    check_reason("\n  \nEAL: \n", NULL);
+    check_reason("EAL: failed to parse device \"net_x\"\nEAL: Bus (vdev) probe failed\n",
+                 "failed to parse device \"net_x\"");
+    check_reason("libbpf: elf: skipping unrecognized data section(8) .xdp_run_config\n"
+                 "libxdp: No bpffs found at /sys/fs/bpf\n"
+                 "xsk_configure(): Failed to create xsk socket.\n",
+                 "Failed to create xsk socket.");
+    check_reason("libbpf: elf: skipping unrecognized data section(8) .xdp_run_config\n"
+                 "libbpf: Kernel error message: veth: Peer MTU is too large to set XDP\n"
+                 "xsk_configure(): Failed to create xsk socket.\n",
+                 "veth: Peer MTU is too large to set XDP");
+    check_reason("libxdp: No bpffs found at /sys/fs/bpf\n", "No bpffs found at /sys/fs/bpf");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -146,6 +176,7 @@ int main(void)
         cmocka_unit_test(too_many_words_are_refused),
         cmocka_unit_test(devices_are_named_as_dpdk_names_them),
         cmocka_unit_test(device_arguments_are_found_whole),
+        cmocka_unit_test(a_log_is_searched_for_the_reason),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
