@@ -51,7 +51,7 @@ bool top_json_text(const char *json, const char *name, char *out, size_t size)
         if (c == '\\' && at[1]) {
             at++;
             c = *at == '"' || *at == '\\' || *at == '/' ? *at : '?';
-            for (int i = 0; *at == 'u' && i < 4 && at[1] && at[1] != '"'; i++)
+            for (int left = *at == 'u' ? 4 : 0; left && at[1] && at[1] != '"'; left--)
                 at++;
         }
         if (len + 1 < size)
@@ -66,7 +66,7 @@ static bool parse_host(const char *text, struct host_key *key)
     uint8_t address[16];
 
     if (strcmp(text, "other") == 0)
-        *key = (struct host_key){0};
+        *key = host_key_other();
     else if (inet_pton(AF_INET, text, address) == 1)
         *key = host_key_of(4, address);
     else if (inet_pton(AF_INET6, text, address) == 1)

@@ -16,5 +16,5 @@ uint64_t backoff_next_ns(struct backoff *b, uint32_t random)
     if (b->failures < DOUBLINGS)
         b->failures++;
     wait = wait < LAST_NS ? wait : LAST_NS;
-    return wait / 2 + wait / 2 * random / UINT32_MAX;
+    return wait / 2 + (uint64_t)((double)(wait / 2) * random / UINT32_MAX);
 }

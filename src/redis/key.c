@@ -48,7 +48,7 @@ bool key_host_parse(const char *text, struct host_key *key)
     uint8_t address[16];
 
     if (strcmp(text, "other") == 0)
-        *key = (struct host_key){0};
+        *key = host_key_other();
     else if (inet_pton(AF_INET, text, address) == 1)
         *key = host_key_of(4, address);
     else if (inet_pton(AF_INET6, text, address) == 1)

@@ -52,7 +52,8 @@ bool reply_error_is_final(enum redis_error e)
 
 bool reply_moved(const char *text, char *host, size_t size, int *port)
 {
-    const char *at = begins(text, "MOVED") ? strchr(text + 6, ' ') : NULL;
+    const char *slot = begins(text, "MOVED") ? strchr(text, ' ') : NULL;
+    const char *at = slot ? strchr(slot + 1, ' ') : NULL;
     const char *colon = at ? strrchr(at, ':') : NULL;
 
     if (!colon || colon == at + 1 || (size_t)(colon - at) > size)
