@@ -123,13 +123,14 @@ def until_listening(net, *ports):
 
 def scenario(net, silence=3):
     """Web transfers, DNS, echoes, and a connection that is silent for a while, all at once."""
+    net.client.run('sysctl', '-qw', 'net.ipv4.tcp_rmem=4096 65536 65536')  # no burst that outruns a worker without a core
     start_servers(net)
     until_listening(net, WEB_PORT, SILENT_PORT, 53)
     silent = net.client.start(sys.executable, '-c', CONVERSATION, net.server_ip, SILENT_PORT, silence)
     hosts = [net.server_ip] + ([f'[{net.server_ip6}]'] if net.server_ip6 else [])
     for host in hosts:
         for name in ('small', 'large', 'none'):
-            net.client.run('curl', '-s', '-o', '/dev/null', f'http://{host}:{WEB_PORT}/{name}')
+            net.client.run('curl', '-s', '--limit-rate', '4M', '-o', '/dev/null', f'http://{host}:{WEB_PORT}/{name}')
         net.client.run('ping', '-q', '-c', '3', '-i', '0.2', host.strip('[]'))
     for name in ('weir.example', 'other.weir.example'):
         net.client.run('dig', '+short', f'@{net.server_ip}', name)
