@@ -41,15 +41,6 @@ bool heartbeats_all_moved(struct heartbeats *h)
     return true;
 }
 
-unsigned heartbeats_stuck(const struct heartbeats *h)
-{
-    unsigned stuck = 0;
-
-    for (unsigned i = 0; i < h->count; i++)
-        stuck += h->worker[i].stuck;
-    return stuck;
-}
-
 /* A small file of the thread, without its last newline; false when it cannot be read. */
 static bool read_task(int thread_id, const char *name, char *text, size_t room)
 {

@@ -36,8 +36,6 @@ enum heartbeat_event heartbeats_see(struct heartbeats *, unsigned worker, uint64
 /* True when every worker has moved since the last time this was true: what allows a keep-alive. */
 bool heartbeats_all_moved(struct heartbeats *);
 
-unsigned heartbeats_stuck(const struct heartbeats *);
-
 /* What the kernel knows of a thread of this process: "state D, in do_sys_poll, on core 3". Returns
  * the length. */
 size_t heartbeat_describe(int thread_id, char *line, size_t room);

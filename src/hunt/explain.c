@@ -136,7 +136,7 @@ static void put_times(struct writer *w, const struct hunt_rule *r, const struct 
     put(w, text);
 }
 
-int hunt_measure_find(const char *name, size_t len)
+static int measure_find(const char *name, size_t len)
 {
     for (int m = 0; m < MEASURE_COUNT; m++)
         if (strlen(hunt_measures[m].name) == len && memcmp(hunt_measures[m].name, name, len) == 0)
@@ -147,7 +147,7 @@ int hunt_measure_find(const char *name, size_t len)
 static void put_word(struct writer *w, const char *name, size_t len, const struct hunt_rule *r,
                      const struct hunt_subject *s)
 {
-    int m = hunt_measure_find(name, len);
+    int m = measure_find(name, len);
 
 #define IS(word) (len == strlen(word) && memcmp(name, word, len) == 0)
     if (IS("host"))
@@ -164,16 +164,6 @@ static void put_word(struct writer *w, const char *name, size_t len, const struc
         put_measure(w, (enum hunt_measure)m,
                     hunt_value((enum hunt_measure)m, (enum host_window)r->window, s));
 #undef IS
-}
-
-bool hunt_word_is_known(const char *name, size_t len)
-{
-    static const char *const words[] = {"host", "peer", "service", "port", "times"};
-
-    for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
-        if (strlen(words[i]) == len && memcmp(words[i], name, len) == 0)
-            return true;
-    return hunt_measure_find(name, len) >= 0;
 }
 
 static void put_template(struct writer *w, const struct hunt_rule *r, const struct hunt_subject *s)

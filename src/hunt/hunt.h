@@ -55,10 +55,6 @@ bool hunt_may_hold(const struct hunt_rule *, const struct host_counters *);
 /* The first measure stands out among the group, or the group is too small to tell. */
 bool hunt_stands_out(const struct hunt_rule *, double value, const struct hunt_group *);
 
-/* The measure called name, or -1; a word that templates may hold in braces. */
-int hunt_measure_find(const char *name, size_t len);
-bool hunt_word_is_known(const char *name, size_t len);
-
 /* Value of a measure; 0 where the subject does not have it. */
 double hunt_value(enum hunt_measure, enum host_window, const struct hunt_subject *);
 

@@ -9,11 +9,6 @@
 
 #define MS_NS 1000000u
 
-const char *const redis_error_label[REDIS_ERROR_COUNT] = {
-#define X(symbol, label, advice) label,
-    REDIS_ERRORS(X)
-#undef X
-};
 const char *const redis_error_advice[REDIS_ERROR_COUNT] = {
 #define X(symbol, label, advice) advice,
     REDIS_ERRORS(X)

@@ -29,7 +29,6 @@ enum redis_error {
 #undef X
         REDIS_ERROR_COUNT
 };
-extern const char *const redis_error_label[REDIS_ERROR_COUNT];
 extern const char *const redis_error_advice[REDIS_ERROR_COUNT];
 
 /* By the first word of an error reply: "OOM command not allowed ...". */
