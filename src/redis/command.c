@@ -12,6 +12,7 @@
 #define BOOT_SHIFT 26 /* 67 ms: no two runs of a sensor begin so close */
 #define RAISED_TTL_MIN 3600u
 #define CONN_TTL 86400u /* an alert about a connection, not a window */
+#define LEVELS 5u       /* of escalation, the first included */
 #define STREAM_LENGTH 10000u
 
 void redis_author_init(struct redis_author *a, const char *sensor, uint64_t started_ns)
@@ -134,12 +135,13 @@ unsigned command_connections(struct resp *r, const struct redis_author *a,
 
 /* --- Alerts --- */
 
-/* KEYS: who raised it, stream. ARGV: mine, seconds, length of the stream, channel, JSON, then
- * fields of the stream. */
+/* KEYS: who raised it, stream, keys that this ends. ARGV: mine, seconds, length of the stream,
+ * channel, JSON, then fields of the stream. */
 static const char raise[] =
     "local have = redis.call('GET', KEYS[1])\n"
     "if have then return have == ARGV[1] and 1 or 0 end\n"
     "redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])\n"
+    "for i = 3, #KEYS do redis.call('DEL', KEYS[i]) end\n"
     "redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[3], '*', unpack(ARGV, 5))\n"
     "redis.call('PUBLISH', ARGV[4], ARGV[6])\n"
     "return 1\n";
@@ -153,16 +155,39 @@ static uint64_t raised_ttl(const struct alert *a)
     return seconds > RAISED_TTL_MIN ? seconds : RAISED_TTL_MIN;
 }
 
+/* An alert about a connection has no window that would end it: its end lets it be raised anew, and
+ * the next raising lets it end anew. Returns how many keys were written; out NULL: only counts. */
+static unsigned ended_keys(const struct alert *alert, struct resp *out)
+{
+    struct alert other = *alert;
+    unsigned count = 0;
+    char key[KEY_MAX];
+
+    if (alert->window_ns || (alert->state != ALERT_CLEARED && alert->level))
+        return 0;
+    other.state = alert->state == ALERT_CLEARED ? ALERT_RAISED : ALERT_CLEARED;
+    unsigned levels = alert->state == ALERT_CLEARED ? LEVELS : 1;
+    for (; count < levels; count++) {
+        other.level = (uint8_t)count;
+        if (out)
+            put_key(out, key, key_raised(&other, key));
+    }
+    return count;
+}
+
 unsigned command_alert(struct resp *r, const struct redis_author *a, const struct alert *alert,
                        const char *json, size_t len)
 {
     char key[KEY_MAX], mine[sizeof(a->run) + 64], host[IP_TEXT_MAX];
 
-    resp_command(r, 17, "EVAL");
+    unsigned ended = ended_keys(alert, NULL);
+
+    resp_command(r, 17 + ended, "EVAL");
     resp_text(r, raise);
-    resp_number(r, 2);
+    resp_number(r, 2 + ended);
     put_key(r, key, key_raised(alert, key));
     resp_text(r, KEY_ALERTS);
+    ended_keys(alert, r);
     snprintf(mine, sizeof(mine), "%016" PRIx64 " %s %" PRIu64, alert->id, a->run, alert->ts_ns);
     resp_text(r, mine);
     resp_number(r, raised_ttl(alert));

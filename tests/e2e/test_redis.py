@@ -162,7 +162,8 @@ def test_out_of_memory(net):
 
 
 def test_users_and_databases(net):
-    server = Server(net, '--user', 'default', 'off', '--user', 'weir', 'on', '>right', '~weir:*', '&*', '+@all')
+    server = Server(net, '--user', 'default', 'off', '--user', 'weir', 'on', '>right', '~weir:*', '&weir:*', '+@all',
+                    '-@dangerous', '+info')
     password = net.folder / 'password'
     password.write_text('wrong\n')
     password.chmod(0o644)
@@ -288,8 +289,35 @@ def test_without_redis_alerts_are_told_at_once(net):
     assert len(told(net, 'one')) == 1
 
 
-@pytest.mark.skipif(not lab.weir_binary(), reason='no weir')
 def test_tls_is_refused_with_a_way_out(net):
     sensor = net.weir(net.sensor, '-i', 'eth:mon0', '--redis.address=127.0.0.1:6379', '--redis.tls=true')
     assert sensor.wait() != 0
     assert 'redis.tls: hiredis speaks no TLS here; let stunnel do it' in sensor.stderr
+
+
+CONNECTION = '''rules:
+  - name: heavy
+    scope: flow
+    when: {octets_out: ">= 5k"}
+    suppress: 1s
+'''
+
+
+def connection(count, sport):
+    return [eth(IP(src=INSIDE, dst=OUTSIDE) / UDP(sport=sport, dport=4000) / Raw(b'x' * 72)) for _ in range(count)]
+
+
+def test_a_connection_that_ended_may_be_told_of_again(net):
+    server = Server(net)
+    path = net.folder / 'connections.yaml'
+    path.write_text(CONNECTION)
+    sensor = start(net, server, f'--hunts.rules={path}', f'--hunts.alerts={net.folder}/one.alerts', '--flow.keep.udp=1s',
+                   '--flow.idle=1s')
+    sent = 0
+    for number in (1, 2):
+        sent += replay(net, connection(100, 2000 + number))
+        lab.wait_for(lambda: len(told(net, 'one', 'heavy', 'cleared')) == number, f'end of connection {number}')
+        assert len(told(net, 'one', 'heavy')) == number
+    states = [json.loads(a['alert'])['state'] for a in server.alerts('heavy')]
+    assert states == ['raised', 'cleared', 'raised', 'cleared']
+    check_end(sensor, sent)
