@@ -343,6 +343,7 @@ void control_drain(struct sensor *s)
 
     s->drain_began_ns = clock_monotonic_ns();
     set_state(s, SENSOR_DRAINING);
+    sensor_read_ports(s);
     for (uint32_t p = 0; p < s->port_count; p++)
         port_stop(s->port[p]);
     drain_workers(s, timeout);

@@ -55,6 +55,7 @@ struct sensor {
     uint64_t audit_turns[CONFIG_WORKERS_MAX]; /* of the last snapshot that was compared */
     uint64_t audit_told;                      /* meetings */
     bool turn_told[CONFIG_WORKERS_MAX];
+    uint64_t loss_told, loss_tick; /* packets, and when */
 
     uint32_t port_count, worker_count;
     struct port *port[CONFIG_PORTS_MAX];
@@ -115,6 +116,8 @@ void sensor_retire(struct sensor *);
 /* Once a second: links, interfaces that are gone, what no queue accounts for. False: the sensor
  * cannot go on. */
 bool sensor_watch_ports(struct sensor *);
+/* What ports say of themselves, for the last ledger. */
+void sensor_read_ports(struct sensor *);
 /* Several times a second: connections that met on two workers, turns that take long. */
 void sensor_watch_workers(struct sensor *);
 /* The packets of an interface that have been unaccounted for in all of the last checks. Pure. */

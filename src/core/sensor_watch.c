@@ -80,16 +80,29 @@ static void check_link(struct sensor *s, uint32_t p, const struct port_stats *st
     pthread_mutex_unlock(&s->lock);
 }
 
+static struct port_stats read_port(struct sensor *s, uint32_t p)
+{
+    struct port_stats stats = {0};
+
+    s->port[p]->ops->stats(s->port[p], &stats);
+    pthread_mutex_lock(&s->lock);
+    s->known.port[p] = stats;
+    pthread_mutex_unlock(&s->lock);
+    return stats;
+}
+
+void sensor_read_ports(struct sensor *s)
+{
+    for (uint32_t p = 0; p < s->port_count; p++)
+        (void)read_port(s, p);
+}
+
 bool sensor_watch_ports(struct sensor *s)
 {
     bool all_there = true;
 
     for (uint32_t p = 0; p < s->port_count; p++) {
-        struct port_stats stats = {0};
-        s->port[p]->ops->stats(s->port[p], &stats);
-        pthread_mutex_lock(&s->lock);
-        s->known.port[p] = stats;
-        pthread_mutex_unlock(&s->lock);
+        struct port_stats stats = read_port(s, p);
         if (stats.gone && !s->watch[p].gone) {
             log_error(s->log, "%s: the interface is gone", s->generation->config.capture.port[p]);
             s->failure = -ENODEV;
@@ -148,8 +161,24 @@ static void compare_samples(struct sensor *s, uint32_t w, const struct worker_sn
         auditor_see(s->auditor, (uint16_t)w, snapshot->sample[i], clock_read(&s->now));
 }
 
+/* At once, then once a minute as long as there is more. */
+static void tell_losses(struct sensor *s, const struct ledger *sum)
+{
+    uint64_t lost = ledger_missed(sum), new = lost - s->loss_told;
+
+    if (lost <= s->loss_told || (s->loss_told && s->tick - s->loss_tick < TELL_TICKS))
+        return;
+    log_warning(s->log,
+                "%" PRIu64 " packets were lost before the workers took them; SIGUSR1 logs the "
+                "reasons",
+                new);
+    s->loss_told = lost;
+    s->loss_tick = s->tick;
+}
+
 void sensor_watch_workers(struct sensor *s)
 {
+    struct ledger sum = {0}, one;
     struct worker_snapshot *snapshot = malloc(sizeof(*snapshot));
 
     if (!snapshot)
@@ -159,6 +188,8 @@ void sensor_watch_workers(struct sensor *s)
             continue;
         compare_samples(s, w, snapshot);
         look_at_turn(s, w, snapshot);
+        worker_snapshot_ledger(snapshot, &one);
+        ledger_add(&sum, &one);
     }
     free(snapshot);
     pthread_mutex_lock(&s->lock);
@@ -166,4 +197,5 @@ void sensor_watch_workers(struct sensor *s)
     s->known.audit.meetings = auditor_meetings(s->auditor);
     pthread_mutex_unlock(&s->lock);
     tell_meetings(s);
+    tell_losses(s, &sum);
 }

@@ -125,6 +125,20 @@ def test_a_taken_port_with_two_workers():
         assert 'reached no worker' not in text
 
 
+@pytest.mark.skipif(not traffic.has_xdp(), reason='built without AF_XDP')
+def test_losses_are_told_while_it_runs(net):
+    """A process that stands still has a ring of 64 frames; the interface's own line agrees at the end."""
+    sensor = start(net, '--capture.ring=64', source='xdp:mon0')
+    sensor.send(signal.SIGSTOP)
+    sent = replay(net, flows(300))
+    sensor.send(signal.SIGCONT)
+    lost = number(sensor.wait_line('packets were lost'), r'(\d+) packets')
+    assert sensor.stop() == 0
+    text = check_end(sensor, sent)
+    assert number(text, r'missed (\d+)') == lost, text
+    assert f'interface received {sent}, passed on 0, ignored 0, to the workers {sent}, unaccounted 0' in text
+
+
 def test_filter_is_a_line_of_the_ledger(net):
     sensor = start(net, '-F', 'udp port 20001')
     replay(net, flows(10))
