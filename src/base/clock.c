@@ -13,11 +13,10 @@
 #include <x86intrin.h>
 #endif
 
-#define SECOND UINT64_C(1000000000)
 #define MEASURE_NS 20000000
-#define BASELINE_NS (32 * SECOND) /* a rate is measured over one to two of these */
-#define SLEW_NS (16 * SECOND)     /* a difference to UTC goes away within about this */
-#define SLEW_LIMIT 2000           /* at most one part in so many: 500 ppm */
+#define BASELINE_NS (32 * NS_PER_S) /* a rate is measured over one to two of these */
+#define SLEW_NS (16 * NS_PER_S)     /* a difference to UTC goes away within about this */
+#define SLEW_LIMIT 2000             /* at most one part in so many: 500 ppm */
 #define SAMPLE_TRIES 20
 #define SAMPLE_GOOD_NS 5000 /* between the reads: no better one is looked for */
 
@@ -39,7 +38,7 @@ static uint64_t clock_of(clockid_t id)
     struct timespec t;
 
     clock_gettime(id, &t);
-    return (uint64_t)t.tv_sec * SECOND + (uint64_t)t.tv_nsec;
+    return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
 }
 
 uint64_t clock_monotonic_ns(void)

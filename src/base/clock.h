@@ -21,6 +21,8 @@
 
 struct clock;
 
+#define NS_PER_S UINT64_C(1000000000)
+#define NS_PER_MS UINT64_C(1000000)
 #define CLOCK_STEP_NS 128000000 /* a larger difference to UTC is a step, not drift */
 
 enum clock_ticks {

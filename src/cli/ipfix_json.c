@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/ip.h"
 #include "cli/cli.h"
 #include "export/reader.h"
@@ -11,8 +12,6 @@
 #include "export/values.h"
 #include "format/text.h"
 
-#define NS_PER_S UINT64_C(1000000000)
-#define NS_PER_MS UINT64_C(1000000)
 #define PIECE 1024 /* octets of a value that are turned into text at once */
 
 static void emit(struct cli_output *o, const char *text, const char *end)

@@ -20,7 +20,6 @@
 #define PORT_TLS 4740
 #define REMOTE_RATE 20000
 #define FINISH_S 2
-#define SECOND UINT64_C(1000000000)
 
 enum {
     OPTION_LISTEN,
@@ -170,13 +169,13 @@ static int take_rest(struct command *c)
     const char *const *value = c->args.value;
     const char *distinguish = value[OPTION_DISTINGUISH];
     bool local = relay_is_local(&c->options.to);
-    uint64_t refresh = RELAY_REFRESH_NS / SECOND, rate = local ? 0 : REMOTE_RATE;
+    uint64_t refresh = RELAY_REFRESH_NS / NS_PER_S, rate = local ? 0 : REMOTE_RATE;
 
     if (value[OPTION_REFRESH] && !parse_number(value[OPTION_REFRESH], 1, 86400, &refresh))
         return fail("refresh", value[OPTION_REFRESH], "not a number of seconds 1..86400");
     if (value[OPTION_RATE] && !parse_number(value[OPTION_RATE], 1, 10000000, &rate))
         return fail("rate", value[OPTION_RATE], "not a number 1..10000000");
-    c->options.refresh_ns = refresh * SECOND;
+    c->options.refresh_ns = refresh * NS_PER_S;
     c->options.rate = (uint32_t)rate;
     c->options.distinguish =
         local && is_four(&c->options.to) ? DISTINGUISH_SOURCE : DISTINGUISH_DOMAIN;
@@ -220,7 +219,7 @@ static bool is_told_to_end(int signals)
 /* What exporters have already got rid of is passed on, for a moment. */
 static void finish(struct relay *relay)
 {
-    uint64_t until = clock_monotonic_ns() + FINISH_S * SECOND;
+    uint64_t until = clock_monotonic_ns() + FINISH_S * NS_PER_S;
     struct relay_stats before, after;
 
     do {

@@ -4,9 +4,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "core/sensor.h"
-
-#define SECOND 1000000000U
 
 /* --- Dimensions, each from the list that names its elements --- */
 
@@ -80,7 +79,7 @@ DIMENSION(alert_states, "state", alert_state_names, ALERT_STATE_COUNT);
     .stride = sizeof(((SUBJECT *)0)->member[0]), .dimension = &(dimension_)
 #define COUNTER .type = STATUS_COUNTER
 #define GAUGE .type = STATUS_GAUGE
-#define AS_SECONDS .divisor = SECOND
+#define AS_SECONDS .divisor = NS_PER_S
 /* A struct export_count, or an array of them. */
 #define COUNTS(name, type_, member, help)                                                          \
     {name "_records", help ": flow records", type_, AT(member.records)},                           \

@@ -3,11 +3,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "export/element.h"
 #include "export/values.h"
 #include "weir/config.h"
 
-#define NS_PER_S UINT64_C(1000000000)
 #define PROCESS_ID 1 /* one Metering and one Exporting Process per sensor */
 #define SELECTOR_ID 1
 #define SELECTOR_SYSTEMATIC_COUNT 1 /* IE 304, RFC 5477 §8.2.1 */

@@ -4,13 +4,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "export/relay_internal.h"
 
 #define WAITING_MAX (64u << 10) /* of a socket's 208 KiB by default; memory, not octets */
 #define MEMORY_PER_DATAGRAM 1280
 #define LOOK_NS 1000000ull /* while full */
 #define LOOK_IDLE_NS 100000000ull
-#define SECOND 1000000000ull
 
 /* 127.0.1.1, 127.0.1.2, ... */
 static struct sockaddr_in source_address(uint32_t exporter)
@@ -106,14 +106,14 @@ void relay_out_look(struct relay *r)
 static bool has_rate(struct relay *r)
 {
     struct relay_out *o = &r->out;
-    uint64_t cost = r->options.rate ? SECOND / r->options.rate : 0;
+    uint64_t cost = r->options.rate ? NS_PER_S / r->options.rate : 0;
 
     if (!cost)
         return true;
     o->rate_credit_ns += r->now_ns - o->rate_ns;
     o->rate_ns = r->now_ns;
-    if (o->rate_credit_ns > 10 * cost + SECOND / 1000)
-        o->rate_credit_ns = 10 * cost + SECOND / 1000;
+    if (o->rate_credit_ns > 10 * cost + NS_PER_S / 1000)
+        o->rate_credit_ns = 10 * cost + NS_PER_S / 1000;
     return o->rate_credit_ns >= cost;
 }
 
@@ -141,7 +141,7 @@ static void pay(struct relay *r, uint32_t len)
     if (!o->credit)
         o->looked_ns = r->now_ns - LOOK_NS; /* look before the next */
     if (r->options.rate)
-        o->rate_credit_ns -= SECOND / r->options.rate;
+        o->rate_credit_ns -= NS_PER_S / r->options.rate;
 }
 
 bool relay_out_send(struct relay *r, int fd, const uint8_t *octets, uint32_t len)

@@ -3,12 +3,11 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "weir/flow.h"
 #include "weir/packet.h"
 #include "weir/wire.h"
 
-#define NS_PER_MS UINT64_C(1000000)
-#define NS_PER_S UINT64_C(1000000000)
 #define NTP_OF_1970 UINT64_C(2208988800)
 #define SEGMENT_VXLAN (UINT64_C(1) << 56)
 #define FLAG_SYN 0x02

@@ -1,6 +1,7 @@
 #include "format/text.h"
 
-#define NS_PER_SECOND UINT64_C(1000000000)
+#include "base/clock.h"
+
 #define SECONDS_PER_DAY 86400u
 
 struct date {
@@ -37,7 +38,7 @@ static char *put_clock(char *out, uint32_t second_of_day)
 
 char *put_utc(char *out, uint64_t ns, unsigned decimals)
 {
-    uint64_t second = ns / NS_PER_SECOND;
+    uint64_t second = ns / NS_PER_S;
     struct date date = date_of_day((uint32_t)(second / SECONDS_PER_DAY));
 
     out = put_digits(out, date.year, 4);
@@ -50,7 +51,7 @@ char *put_utc(char *out, uint64_t ns, unsigned decimals)
     if (!decimals)
         return out;
     *out++ = '.';
-    uint64_t fraction = ns % NS_PER_SECOND;
+    uint64_t fraction = ns % NS_PER_S;
     for (unsigned i = decimals; i < 9; i++)
         fraction /= 10;
     return put_digits(out, fraction, decimals);

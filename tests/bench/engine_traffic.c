@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/bytes.h"
 #include "weir/wire.h"
 
 #define PAYLOAD_LEN 10u
@@ -19,18 +20,6 @@ struct segment {
     uint32_t seq, ack;
     uint32_t payload;
 };
-
-static void put16(uint8_t *at, uint32_t value)
-{
-    at[0] = (uint8_t)(value >> 8);
-    at[1] = (uint8_t)value;
-}
-
-static void put32(uint8_t *at, uint32_t value)
-{
-    put16(at, value >> 16);
-    put16(at + 2, value & 0xffff);
-}
 
 static uint64_t mix(uint64_t x)
 {
@@ -105,12 +94,12 @@ static uint8_t *write_ip4(uint8_t *ip, const struct segment *s, uint32_t l4_len,
     uint32_t client = 0x0a000000 | (uint32_t)(s->connection & 0xffffff);
     uint32_t server = (random & 1 ? 0xc0a80000 : 0x05050000) | (uint32_t)(random >> 8 & 0xffff);
 
-    put32(ip, 0x45000000 | (IP4_LEN + l4_len));
-    put32(ip + 4, (uint32_t)(s->seq + s->ack) << 16 | 0x4000);
-    put32(ip + 8, (uint32_t)(s->reply ? SERVER_TTL : CLIENT_TTL) << 24 |
-                      (uint32_t)(s->udp ? PROTO_UDP : PROTO_TCP) << 16);
-    put32(ip + (s->reply ? 16 : 12), client);
-    put32(ip + (s->reply ? 12 : 16), server);
+    put_be32(ip, 0x45000000 | (IP4_LEN + l4_len));
+    put_be32(ip + 4, (uint32_t)(s->seq + s->ack) << 16 | 0x4000);
+    put_be32(ip + 8, (uint32_t)(s->reply ? SERVER_TTL : CLIENT_TTL) << 24 |
+                         (uint32_t)(s->udp ? PROTO_UDP : PROTO_TCP) << 16);
+    put_be32(ip + (s->reply ? 16 : 12), client);
+    put_be32(ip + (s->reply ? 12 : 16), server);
     return ip + IP4_LEN;
 }
 
@@ -118,17 +107,17 @@ static uint8_t *write_ip6(uint8_t *ip, const struct segment *s, uint32_t l4_len,
 {
     uint8_t *client = ip + (s->reply ? 24 : 8), *server = ip + (s->reply ? 8 : 24);
 
-    put32(ip, 0x60000000);
-    put16(ip + 4, l4_len);
+    put_be32(ip, 0x60000000);
+    put_be16(ip + 4, l4_len);
     ip[6] = s->udp ? PROTO_UDP : PROTO_TCP;
     ip[7] = s->reply ? SERVER_TTL : CLIENT_TTL;
     memset(ip + 8, 0, 32);
-    put32(client, 0x20010db8);
-    put32(client + 4, 1);
-    put32(client + 12, (uint32_t)(s->connection & 0xffffff));
-    put32(server, 0x20010db8);
-    put32(server + 4, random & 1 ? 0 : 2);
-    put32(server + 12, (uint32_t)(random >> 8 & 0xffff));
+    put_be32(client, 0x20010db8);
+    put_be32(client + 4, 1);
+    put_be32(client + 12, (uint32_t)(s->connection & 0xffffff));
+    put_be32(server, 0x20010db8);
+    put_be32(server + 4, random & 1 ? 0 : 2);
+    put_be32(server + 12, (uint32_t)(random >> 8 & 0xffff));
     return ip + IP6_LEN;
 }
 
@@ -136,19 +125,19 @@ static void write_l4(uint8_t *l4, const struct segment *s, uint32_t l4_len, uint
 {
     uint32_t client_port = FIRST_CLIENT_PORT + (uint32_t)(s->connection >> 24);
 
-    put16(l4 + (s->reply ? 2 : 0), client_port);
-    put16(l4 + (s->reply ? 0 : 2), 443);
+    put_be16(l4 + (s->reply ? 2 : 0), client_port);
+    put_be16(l4 + (s->reply ? 0 : 2), 443);
     if (s->udp) {
-        put16(l4 + 4, l4_len);
-        put16(l4 + 6, (uint32_t)(random >> 32) | 1);
+        put_be16(l4 + 4, l4_len);
+        put_be16(l4 + 6, (uint32_t)(random >> 32) | 1);
         return;
     }
-    put32(l4 + 4, s->seq);
-    put32(l4 + 8, s->ack);
+    put_be32(l4 + 4, s->seq);
+    put_be32(l4 + 8, s->ack);
     l4[12] = (TCP_LEN / 4) << 4;
     l4[13] = s->flags;
-    put16(l4 + 14, 64000);
-    put16(l4 + 16, (uint32_t)mix(random ^ s->seq) | 1);
+    put_be16(l4 + 14, 64000);
+    put_be16(l4 + 16, (uint32_t)mix(random ^ s->seq) | 1);
 }
 
 uint32_t traffic_frame_len(const struct traffic *traffic)
@@ -169,7 +158,7 @@ void traffic_write(const struct traffic *traffic, uint64_t n, uint8_t *frame)
     uint32_t l4_len = (s.udp ? UDP_LEN : TCP_LEN) + s.payload;
     uint64_t random = mix(s.connection + traffic->seed);
     memcpy(frame, ethernet, sizeof(ethernet));
-    put16(frame + 12, traffic->family == 4 ? ETYPE_IP4 : ETYPE_IP6);
+    put_be16(frame + 12, traffic->family == 4 ? ETYPE_IP4 : ETYPE_IP6);
     uint8_t *l4 = traffic->family == 4 ? write_ip4(ip, &s, l4_len, random)
                                        : write_ip6(ip, &s, l4_len, random);
     write_l4(l4, &s, l4_len, random);

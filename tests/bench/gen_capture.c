@@ -17,6 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
+
 #define SPAN_NS UINT64_C(10000000000)
 #define START_S 1700000000u
 #define FRAME_MAX 1518u
@@ -72,18 +74,6 @@ static void *must(void *memory)
     exit(1);
 }
 
-static void put16(uint8_t *at, uint32_t value)
-{
-    at[0] = (uint8_t)(value >> 8);
-    at[1] = (uint8_t)value;
-}
-
-static void put32(uint8_t *at, uint32_t value)
-{
-    put16(at, value >> 16);
-    put16(at + 2, value);
-}
-
 static uint32_t sum16(const uint8_t *data, size_t len, uint32_t sum)
 {
     for (size_t i = 0; i < len; i += 2)
@@ -109,14 +99,14 @@ static void write_ip(uint8_t *ip, struct flow *f, const struct plan *p, uint32_t
     uint32_t server = 0xac100000u | (uint32_t)(h & 0xfffff);
 
     ip[0] = 0x45;
-    put16(ip + 2, len);
-    put16(ip + 4, f->id[p->side]++);
-    put16(ip + 6, 0x4000);
+    put_be16(ip + 2, len);
+    put_be16(ip + 4, f->id[p->side]++);
+    put_be16(ip + 6, 0x4000);
     ip[8] = p->side ? 57 : 64;
     ip[9] = is_udp(f) ? 17 : 6;
-    put32(ip + 12, p->side ? server : client);
-    put32(ip + 16, p->side ? client : server);
-    put16(ip + 10, checksum(sum16(ip, 20, 0)));
+    put_be32(ip + 12, p->side ? server : client);
+    put_be32(ip + 16, p->side ? client : server);
+    put_be16(ip + 10, checksum(sum16(ip, 20, 0)));
 }
 
 static void write_ports(uint8_t *l4, const struct flow *f, uint8_t side)
@@ -125,8 +115,8 @@ static void write_ports(uint8_t *l4, const struct flow *f, uint8_t side)
     uint64_t h = mix(f->number);
     uint32_t client = 32768 + (uint32_t)(h >> 40) % 28000, server = services[h >> 32 & 7];
 
-    put16(l4, side ? server : client);
-    put16(l4 + 2, side ? client : server);
+    put_be16(l4, side ? server : client);
+    put_be16(l4 + 2, side ? client : server);
 }
 
 /* Payload octets are 0, so the checksum needs the headers only. */
@@ -140,12 +130,12 @@ static void write_tcp(uint8_t *ip, struct flow *f, const struct plan *p, uint32_
     uint8_t *tcp = ip + 20;
 
     write_ports(tcp, f, p->side);
-    put32(tcp + 4, f->seq[p->side]);
-    put32(tcp + 8, p->tcp_flags & ACK ? f->seq[!p->side] : 0);
+    put_be32(tcp + 4, f->seq[p->side]);
+    put_be32(tcp + 8, p->tcp_flags & ACK ? f->seq[!p->side] : 0);
     tcp[12] = 5 << 4;
     tcp[13] = p->tcp_flags;
-    put16(tcp + 14, 64240);
-    put16(tcp + 16, checksum(pseudo_sum(ip, 20, 20 + payload)));
+    put_be16(tcp + 14, 64240);
+    put_be16(tcp + 16, checksum(pseudo_sum(ip, 20, 20 + payload)));
     f->seq[p->side] += payload + ((p->tcp_flags & (SYN | FIN)) != 0);
 }
 
@@ -154,8 +144,8 @@ static void write_udp(uint8_t *ip, const struct flow *f, const struct plan *p, u
     uint8_t *udp = ip + 20;
 
     write_ports(udp, f, p->side);
-    put16(udp + 4, 8 + payload);
-    put16(udp + 6, checksum(pseudo_sum(ip, 8, 8 + payload)));
+    put_be16(udp + 4, 8 + payload);
+    put_be16(udp + 6, checksum(pseudo_sum(ip, 8, 8 + payload)));
 }
 
 static void write_frame(struct generator *g, struct flow *f, const struct plan *p)
@@ -171,7 +161,7 @@ static void write_frame(struct generator *g, struct flow *f, const struct plan *
              payload = p->empty ? 0 : p->frame_len - 14 - header;
 
     memcpy(frame, macs[p->side], 12);
-    put16(frame + 12, 0x0800);
+    put_be16(frame + 12, 0x0800);
     write_ip(frame + 14, f, p, header + payload);
     if (is_udp(f))
         write_udp(frame + 14, f, p, payload);

@@ -4,20 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "weir/packet.h"
 #include "weir/wire.h"
-
-static void put16(uint8_t *at, uint32_t value)
-{
-    at[0] = (uint8_t)(value >> 8);
-    at[1] = (uint8_t)value;
-}
-
-static void put32(uint8_t *at, uint32_t value)
-{
-    put16(at, value >> 16);
-    put16(at + 2, value);
-}
 
 const uint8_t *frame_data(const struct frame *f)
 {
@@ -48,8 +37,8 @@ void frame_init(struct frame *f, uint32_t payload_len)
 static uint8_t *push_ports(struct frame *f, uint8_t proto, uint16_t src, uint16_t dst, uint32_t len)
 {
     uint8_t *header = frame_push(f, len);
-    put16(header, src);
-    put16(header + 2, dst);
+    put_be16(header, src);
+    put_be16(header + 2, dst);
     f->proto = proto;
     return header;
 }
@@ -57,25 +46,25 @@ static uint8_t *push_ports(struct frame *f, uint8_t proto, uint16_t src, uint16_
 void frame_tcp(struct frame *f, uint16_t src, uint16_t dst, uint8_t flags, uint32_t option_words)
 {
     uint8_t *header = push_ports(f, PROTO_TCP, src, dst, TCP_LEN + option_words * 4);
-    put32(header + 4, 0x01020304);
-    put32(header + 8, 0x05060708);
+    put_be32(header + 4, 0x01020304);
+    put_be32(header + 8, 0x05060708);
     header[12] = (uint8_t)((5 + option_words) << 4);
     header[13] = flags;
-    put16(header + 14, 0x1234);
-    put16(header + 16, 0xc0de);
+    put_be16(header + 14, 0x1234);
+    put_be16(header + 16, 0xc0de);
     memset(header + TCP_LEN, 1, option_words * 4);
 }
 
 void frame_udp(struct frame *f, uint16_t src, uint16_t dst)
 {
     uint8_t *header = push_ports(f, PROTO_UDP, src, dst, UDP_LEN);
-    put16(header + 4, frame_len(f));
-    put16(header + 6, 0xc0de);
+    put_be16(header + 4, frame_len(f));
+    put_be16(header + 6, 0xc0de);
 }
 
 void frame_udplite(struct frame *f, uint16_t src, uint16_t dst)
 {
-    put16(push_ports(f, PROTO_UDPLITE, src, dst, UDP_LEN) + 6, 0xc0de);
+    put_be16(push_ports(f, PROTO_UDPLITE, src, dst, UDP_LEN) + 6, 0xc0de);
 }
 
 void frame_sctp(struct frame *f, uint16_t src, uint16_t dst)
@@ -93,7 +82,7 @@ void frame_icmp(struct frame *f, uint8_t proto, uint8_t type, uint8_t code)
     uint8_t *header = frame_push(f, ICMP_LEN);
     header[0] = type;
     header[1] = code;
-    put16(header + 2, 0xc0de);
+    put_be16(header + 2, 0xc0de);
     f->proto = proto;
 }
 
@@ -103,9 +92,9 @@ void frame_ip4(struct frame *f, uint16_t fragment, uint32_t option_words)
     uint8_t *header = frame_push(f, IP4_LEN + option_words * 4);
     header[0] = (uint8_t)(0x45 + option_words);
     header[1] = 0x2e;
-    put16(header + 2, frame_len(f));
-    put16(header + 4, 0xbeef);
-    put16(header + 6, fragment);
+    put_be16(header + 2, frame_len(f));
+    put_be16(header + 4, 0xbeef);
+    put_be16(header + 6, fragment);
     header[8] = 63;
     header[9] = f->proto;
     memcpy(header + 12, addresses, sizeof(addresses));
@@ -117,12 +106,12 @@ void frame_ip4(struct frame *f, uint16_t fragment, uint32_t option_words)
 void frame_ip6(struct frame *f)
 {
     uint8_t *header = frame_push(f, IP6_LEN);
-    put32(header, 0x62e00000);
-    put16(header + 4, frame_len(f) - IP6_LEN);
+    put_be32(header, 0x62e00000);
+    put_be16(header + 4, frame_len(f) - IP6_LEN);
     header[6] = f->proto;
     header[7] = 63;
     for (int i = 8; i <= 24; i += 16)
-        put32(header + i, 0x20010db8);
+        put_be32(header + i, 0x20010db8);
     header[23] = 0x0a;
     header[39] = 0x14;
     f->proto = PROTO_IP6;
@@ -141,16 +130,16 @@ void frame_ip6_jumbo(struct frame *f)
 {
     frame_ip6_extension(f, PROTO_HOP_BY_HOP, 8);
     uint8_t *option = f->octets + f->at + 2;
-    put16(option, 0xc204);
-    put32(option + 2, frame_len(f));
+    put_be16(option, 0xc204);
+    put_be32(option + 2, frame_len(f));
 }
 
 void frame_ip6_fragment(struct frame *f, uint16_t fragment)
 {
     uint8_t *header = frame_push(f, IP6_FRAGMENT_LEN);
     header[0] = f->proto;
-    put16(header + 2, fragment);
-    put32(header + 4, 0xfeedbeef);
+    put_be16(header + 2, fragment);
+    put_be32(header + 4, 0xfeedbeef);
     f->proto = PROTO_FRAGMENT;
 }
 
@@ -159,7 +148,7 @@ void frame_ethernet(struct frame *f)
     static const uint8_t macs[12] = {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2};
     uint8_t *header = frame_push(f, ETHERNET_LEN);
     memcpy(header, macs, sizeof(macs));
-    put16(header + 12, f->etype);
+    put_be16(header + 12, f->etype);
     f->etype = ETYPE_TEB;
     f->link = LINK_ETHERNET;
 }
@@ -167,8 +156,8 @@ void frame_ethernet(struct frame *f)
 void frame_vlan(struct frame *f, uint16_t tpid, uint16_t id)
 {
     uint8_t *tag = frame_push(f, VLAN_LEN);
-    put16(tag, 0x2000u | id);
-    put16(tag + 2, f->etype);
+    put_be16(tag, 0x2000u | id);
+    put_be16(tag + 2, f->etype);
     f->etype = tpid;
 }
 
@@ -177,20 +166,20 @@ void frame_snap(struct frame *f)
     uint8_t *header = frame_push(f, LLC_SNAP_LEN);
     header[0] = header[1] = 0xaa;
     header[2] = 0x03;
-    put16(header + 6, f->etype);
+    put_be16(header + 6, f->etype);
     f->etype = (uint16_t)frame_len(f);
 }
 
 void frame_mpls(struct frame *f, uint32_t label)
 {
     uint32_t bottom = f->etype == ETYPE_MPLS ? 0 : 0x100;
-    put32(frame_push(f, MPLS_LEN), label << 12 | bottom | 64);
+    put_be32(frame_push(f, MPLS_LEN), label << 12 | bottom | 64);
     f->etype = ETYPE_MPLS;
 }
 
 void frame_control_word(struct frame *f)
 {
-    put32(frame_push(f, MPLS_CONTROL_LEN), 7); /* sequence number 7 */
+    put_be32(frame_push(f, MPLS_CONTROL_LEN), 7); /* sequence number 7 */
 }
 
 void frame_ppp(struct frame *f, bool framing, bool compressed)
@@ -201,9 +190,9 @@ void frame_ppp(struct frame *f, bool framing, bool compressed)
     if (compressed && protocol < 256)
         frame_push(f, 1)[0] = (uint8_t)protocol;
     else
-        put16(frame_push(f, 2), protocol);
+        put_be16(frame_push(f, 2), protocol);
     if (framing)
-        put16(frame_push(f, 2), 0xff03);
+        put_be16(frame_push(f, 2), 0xff03);
     f->etype = ETYPE_PPP;
     f->link = LINK_PPP;
 }
@@ -213,8 +202,8 @@ void frame_pppoe(struct frame *f)
     uint32_t len = frame_len(f);
     uint8_t *header = frame_push(f, PPPOE_LEN);
     header[0] = 0x11;
-    put16(header + 2, 0x0abc);
-    put16(header + 4, len);
+    put_be16(header + 2, 0x0abc);
+    put_be16(header + 4, len);
     f->etype = ETYPE_PPPOE_SESSION;
 }
 
@@ -233,16 +222,16 @@ void frame_raw(struct frame *f, uint8_t link)
 void frame_sll(struct frame *f)
 {
     uint8_t *header = frame_push(f, SLL_LEN);
-    put16(header + 2, 1);
-    put16(header + 4, 6);
-    put16(header + 14, f->etype);
+    put_be16(header + 2, 1);
+    put_be16(header + 4, 6);
+    put_be16(header + 14, f->etype);
     f->link = LINK_LINUX_SLL;
 }
 
 void frame_sll2(struct frame *f)
 {
     uint8_t *header = frame_push(f, SLL2_LEN);
-    put16(header, f->etype);
+    put_be16(header, f->etype);
     header[7] = 2;
     f->link = LINK_LINUX_SLL2;
 }
@@ -251,21 +240,21 @@ void frame_chdlc(struct frame *f)
 {
     uint8_t *header = frame_push(f, CHDLC_LEN);
     header[0] = 0x0f;
-    put16(header + 2, f->etype);
+    put_be16(header + 2, f->etype);
     f->link = LINK_CHDLC;
 }
 
 void frame_gre(struct frame *f, uint16_t flags, uint32_t key)
 {
     if (flags & 0x1000)
-        put32(frame_push(f, 4), 99);
+        put_be32(frame_push(f, 4), 99);
     if (flags & 0x2000)
-        put32(frame_push(f, 4), key);
+        put_be32(frame_push(f, 4), key);
     if (flags & 0x8000)
-        put32(frame_push(f, 4), 0xc0de0000);
+        put_be32(frame_push(f, 4), 0xc0de0000);
     uint8_t *header = frame_push(f, GRE_LEN);
-    put16(header, flags);
-    put16(header + 2, f->etype);
+    put_be16(header, flags);
+    put_be16(header + 2, f->etype);
     f->proto = PROTO_GRE;
 }
 
@@ -273,18 +262,18 @@ void frame_pptp(struct frame *f, uint16_t call)
 {
     uint32_t len = frame_len(f);
     uint8_t *header = frame_push(f, GRE_V1_LEN + 4);
-    put16(header, 0x3001);
-    put16(header + 2, ETYPE_PPP);
-    put16(header + 4, len);
-    put16(header + 6, call);
+    put_be16(header, 0x3001);
+    put_be16(header + 2, ETYPE_PPP);
+    put_be16(header + 4, len);
+    put_be16(header + 6, call);
     f->proto = PROTO_GRE;
 }
 
 void frame_erspan_ii(struct frame *f, uint16_t session)
 {
     uint8_t *header = frame_push(f, ERSPAN_II_LEN);
-    put16(header, 0x1064);
-    put16(header + 2, 0x0800u | session);
+    put_be16(header, 0x1064);
+    put_be16(header + 2, 0x0800u | session);
     f->etype = ETYPE_ERSPAN_II;
     frame_gre(f, 0x1000, 0);
 }
@@ -294,8 +283,8 @@ void frame_erspan_iii(struct frame *f, uint16_t session, bool platform)
     if (platform)
         frame_push(f, ERSPAN_III_PLATFORM_LEN);
     uint8_t *header = frame_push(f, ERSPAN_III_LEN);
-    put16(header, 0x2064);
-    put16(header + 2, session);
+    put_be16(header, 0x2064);
+    put_be16(header + 2, session);
     header[11] = platform;
     f->etype = ETYPE_ERSPAN_III;
     frame_gre(f, 0x1000, 0);
@@ -306,7 +295,7 @@ void frame_vxlan(struct frame *f, uint32_t vni, bool group_policy)
     uint8_t *header = frame_push(f, VXLAN_LEN);
     header[0] = group_policy ? 0x88 : 0x08;
     header[3] = group_policy;
-    put32(header + 4, vni << 8);
+    put_be32(header + 4, vni << 8);
     frame_udp(f, 50000, PORT_VXLAN);
 }
 
@@ -315,8 +304,8 @@ void frame_geneve(struct frame *f, uint32_t vni, uint8_t option_words)
     frame_push(f, option_words * 4u);
     uint8_t *header = frame_push(f, GENEVE_LEN);
     header[0] = option_words;
-    put16(header + 2, f->etype);
-    put32(header + 4, vni << 8);
+    put_be16(header + 2, f->etype);
+    put_be32(header + 4, vni << 8);
     frame_udp(f, 50000, PORT_GENEVE);
 }
 
@@ -335,8 +324,8 @@ void frame_gtpu(struct frame *f, uint32_t teid, unsigned extensions)
     uint8_t *header = frame_push(f, GTPU_LEN);
     header[0] = extensions ? 0x34 : 0x30;
     header[1] = 255;
-    put16(header + 2, len);
-    put32(header + 4, teid);
+    put_be16(header + 2, len);
+    put_be32(header + 4, teid);
     frame_udp(f, 50000, PORT_GTPU);
 }
 
