@@ -16,6 +16,7 @@
 struct session;
 struct message_info;
 
+#define PORT_IPFIX 4739 /* RFC 7011 §10.3.4 */
 #define SESSION_TEXT_MAX 256
 #define SESSION_CONNECT_NS (10ull * 1000000000) /* one address, TLS handshake included */
 

@@ -3,7 +3,6 @@
 
 #include "export/stream.h"
 
-#define PORT_IPFIX 4739 /* RFC 7011 §10.3.4 */
 #define READ_ROUNDS 16
 
 static struct stream *stream_of(struct session *s)

@@ -12,7 +12,6 @@
 #include "export/address.h"
 #include "export/session.h"
 
-#define PORT_IPFIX 4739
 #define UDP_RATE 20000 /* datagrams per second, over more than a moment */
 #define UDP_BURST 40
 

@@ -1,9 +1,9 @@
 #include "export/template.h"
-#include "base/bytes.h"
 
 #include <assert.h>
 #include <string.h>
 
+#include "base/bytes.h"
 
 #define FIELD_ENTERPRISE 0x8000 /* RFC 7011 §3.2 */
 #define TEXT_SHORT_MAX 254      /* RFC 7011 §7: longer texts have a longer length */

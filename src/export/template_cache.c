@@ -1,5 +1,4 @@
 #include "export/template_cache.h"
-#include "base/bytes.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -7,10 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SET_HEADER 4
-#define SET_TEMPLATE 2
-#define SET_OPTIONS 3
-#define SET_DATA_MIN 256
+#include "base/bytes.h"
+
 #define ENTERPRISE_BIT 0x80
 
 struct template_record {
@@ -88,7 +85,7 @@ static int keep(struct template_cache *c, struct template_record new, const uint
 /* Length of the template record at the cursor; 0: it runs past its set. */
 static size_t record_length(const struct cursor *c, uint16_t set, uint16_t fields)
 {
-    size_t at = set == SET_OPTIONS ? 6 : 4, room = (size_t)(c->end - c->at);
+    size_t at = set == SET_OPTIONS_TEMPLATE ? 6 : 4, room = (size_t)(c->end - c->at);
 
     for (uint32_t i = 0; i < fields; i++) {
         if (at + 4 > room)
@@ -146,7 +143,7 @@ static int take_set(struct template_cache *c, const uint8_t *set, uint32_t len, 
 
     if (id >= SET_DATA_MIN)
         return 0;
-    if (id != SET_TEMPLATE && id != SET_OPTIONS)
+    if (id != SET_TEMPLATE && id != SET_OPTIONS_TEMPLATE)
         return complain(text, -EPROTO, "set with a reserved id");
     int rc = learn_set(c, (struct cursor){set + SET_HEADER, set + len}, domain, id);
     if (rc == -EPROTO)

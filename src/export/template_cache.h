@@ -8,11 +8,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "export/writer.h" /* MESSAGE_HEADER */
+
 struct template_cache;
 
 #define TEMPLATE_CACHE_RECORDS 4096        /* per cache */
 #define TEMPLATE_CACHE_OCTETS (512u << 10) /* of their records */
-#define MESSAGE_HEADER 16                  /* RFC 7011 §3.1 */
 
 int template_cache_create(struct template_cache **);
 void template_cache_destroy(struct template_cache *);

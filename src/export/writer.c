@@ -1,9 +1,9 @@
 #include "export/writer.h"
-#include "base/bytes.h"
 
 #include <stddef.h>
 #include <string.h>
 
+#include "base/bytes.h"
 
 void writer_init(struct writer *w, uint8_t *out, uint32_t size)
 {

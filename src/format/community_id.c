@@ -1,5 +1,4 @@
 #include "base/bytes.h"
-#include "format/format.h"
 
 #include <netinet/in.h>
 #include <openssl/evp.h>
@@ -7,6 +6,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "format/format.h"
 #include "weir/flow.h"
 #include "weir/wire.h"
 
