@@ -165,7 +165,12 @@ void doors_close(struct doors *d)
     if (!d)
         return;
     metrics_server_close(d->metrics);
-    control_socket_close(d->socket);
+    int rc = control_socket_close(d->socket);
+    if (rc)
+        log_warning(d->sensor->log,
+                    "sensor.control: cannot be removed: %s; the next start replaces it, or give it "
+                    "a directory of sensor.user",
+                    strerror(-rc));
     free(d->status);
     free(d);
 }

@@ -322,17 +322,24 @@ void control_socket_step(struct control_socket *s)
             step_client(s, event[i].data.ptr, event[i].events);
 }
 
-void control_socket_close(struct control_socket *s)
+/* Unless another process has put its own there. */
+static int remove_file(const struct control_socket *s)
 {
     struct stat st;
 
+    if (!s->path[0] || lstat(s->path, &st) || st.st_dev != s->device || st.st_ino != s->inode)
+        return 0;
+    return unlink(s->path) ? -errno : 0;
+}
+
+int control_socket_close(struct control_socket *s)
+{
     if (!s)
-        return;
+        return 0;
+    int r = remove_file(s);
     for (int i = 0; i < SOCKET_CLIENTS_MAX; i++)
         if (s->client[i].fd >= 0)
             drop_client(&s->client[i]);
-    if (s->path[0] && lstat(s->path, &st) == 0 && st.st_dev == s->device && st.st_ino == s->inode)
-        unlink(s->path);
     if (s->fd >= 0)
         close(s->fd);
     if (s->epoll >= 0)
@@ -340,4 +347,5 @@ void control_socket_close(struct control_socket *s)
     if (s->spare >= 0)
         close(s->spare);
     free(s);
+    return r;
 }

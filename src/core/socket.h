@@ -34,5 +34,5 @@ int control_socket_open(const char *path, const char *owner, const struct socket
                         void *context, struct control_socket **, char error[SOCKET_ERROR_MAX]);
 int control_socket_fd(const struct control_socket *);
 void control_socket_step(struct control_socket *);
-/* Closes all clients and removes the file, where the rights for it are left. NULL is fine. */
-void control_socket_close(struct control_socket *);
+/* Closes all clients and removes the file. 0, or -errno when the file stays; NULL is fine. */
+int control_socket_close(struct control_socket *);

@@ -378,6 +378,17 @@ def test_one_request_sent_twice_is_one(net):
     assert len(records(sensor)) == 10
 
 
+def test_a_control_socket_that_stays_is_told(net):
+    """sensor.user may not remove it from a directory of root; the next start replaces it."""
+    net.folder.chmod(0o755)
+    path = net.folder / 'control.sock'
+    for _ in range(2):
+        sensor = start(net, '--sensor.user=nobody', f'--sensor.control={path}')
+        assert sensor.stop() == 0
+        assert len(re.findall('sensor.control: cannot be removed: Permission denied', sensor.stderr)) == 1, sensor.stderr
+        assert path.exists()
+
+
 # How it refuses
 
 @pytest.mark.parametrize('args, code, said', [
