@@ -1,8 +1,6 @@
 """A Redis of the test's own, on a unix socket or a port, and a look into it."""
 import collections
-import ipaddress
 import shutil
-import subprocess
 
 import pytest
 import redis
@@ -15,16 +13,16 @@ needed = pytest.mark.skipif(not shutil.which('redis-server'), reason='no redis-s
 class Server:
     """May be killed and started again; keeps nothing on disk."""
 
-    def __init__(self, net, *options, space=None, port=0):
-        self.net, self.options, self.space, self.port = net, options, space or net.sensor, port
+    def __init__(self, net, *options, ip='127.0.0.1', port=0):
+        self.net, self.options, self.ip, self.port = net, options, ip, port
         self.path = net.folder / f'redis-{next(lab.NUMBERS)}.sock'
-        self.address = f'127.0.0.1:{port}' if port else f'unix:{self.path}'
+        self.address = f'{ip}:{port}' if port else f'unix:{self.path}'
         self.start()
 
     def start(self):
-        self.process = self.space.start(
+        self.process = self.net.sensor.start(
             'redis-server', '--port', self.port, '--unixsocket', self.path, '--save', '', '--appendonly', 'no',
-            '--dir', self.net.folder, '--bind', '127.0.0.1', *self.options)
+            '--dir', self.net.folder, '--bind', self.ip, *self.options)
         self.client = redis.Redis(unix_socket_path=str(self.path), decode_responses=True)
         lab.wait_for(self.answers, 'redis-server answers')
 
@@ -65,12 +63,3 @@ class Server:
     def alerts(self, rule=None):
         rows = [fields for _, fields in self.client.xrange('weir:{alerts}:stream')]
         return [row for row in rows if rule in (None, row['rule'])]
-
-
-def sorted_hosts(hosts):
-    return sorted(hosts, key=ipaddress.ip_address)
-
-
-def cli(server, *args):
-    """What redis-cli says."""
-    return subprocess.run(['redis-cli', '-s', str(server.path), *args], capture_output=True, text=True, check=True).stdout

@@ -204,6 +204,23 @@ def test_sentinel(net):
     check_end(sensor, sent)
 
 
+def test_a_node_of_a_cluster_points_to_the_one_with_the_keys(net):
+    """On the same port, as nodes have it: the sandbox lets no other be reached."""
+    nodes = [Server(net, '--cluster-enabled', 'yes', '--cluster-config-file', f'{ip}.conf', '--cluster-announce-ip', ip,
+                    '--cluster-announce-port', 6500, '--cluster-announce-bus-port', 16500, ip=ip, port=6500)
+             for ip in ('127.0.0.1', '127.0.0.2')]
+    empty, full = nodes
+    full.client.execute_command('CLUSTER ADDSLOTSRANGE 0 16383')
+    empty.client.execute_command('CLUSTER MEET 127.0.0.2 6500')
+    lab.wait_for(lambda: empty.client.cluster('info')['cluster_state'] == 'ok', 'a cluster', pause=0.2)
+    sensor = start(net, empty, connected=False)
+    sensor.wait_line('redis: 127.0.0.1:6500: .*another node has these keys')
+    sensor.wait_line('redis: 127.0.0.2:6500: connected')
+    sent = replay(net, frames(10))
+    wait_octets(full, INSIDE, 10 * OCTETS)
+    check_end(sensor, sent)
+
+
 def test_a_sensor_that_starts_again_adds_to_its_window(net):
     server = Server(net)
     sensor = start(net, server)
