@@ -1,11 +1,14 @@
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "cli/cli.h"
 #include "cli/options.h"
 #include "config/config.h"
+#include "config/rules.h"
 #include "core/findings.h"
 #include "core/machine.h"
+#include "hunt/hunt.h"
 
 enum { CHECK_SOURCE, CHECK_TAKE_OVER, CHECK_PRINT, CHECK_KEYS, CHECK_FIELDS };
 
@@ -36,8 +39,32 @@ static const struct cli_command check_command = {
                 "  weir check --fields\n",
 };
 
+/* The rules are configuration in a file of their own. 0, or -errno with the line at error. */
+static int check_rules(const struct config *config, struct config_error *error)
+{
+    struct hunt_rules *rules;
+    int rc = -ENOMEM;
+
+    if (!config->hunts.enabled || !config->hunts.rules[0])
+        return 0;
+    rules = calloc(1, sizeof(*rules));
+    snprintf(error->text, sizeof(error->text), "hunts.rules: no memory");
+    if (rules) {
+        hunt_builtin(rules);
+        rc = config_load_rules(config->hunts.rules, rules, error);
+    }
+    free(rules);
+    return rc;
+}
+
 static int print_config(const struct config *config)
 {
+    struct config_error error;
+
+    if (check_rules(config, &error)) {
+        fprintf(stderr, "weir check: %s\n", error.text);
+        return CLI_USAGE;
+    }
     config_print(config, stdout);
     int r = cli_flush_stdout();
     if (r == CLI_OK)
@@ -52,6 +79,16 @@ static void print_findings(const struct findings *f)
         printf("%-7s  %s%s%s\n", finding_level_name[one->level], one->text,
                *one->remedy ? "; try: " : "", one->remedy);
     }
+}
+
+/* That a file cannot be read is told with the other files. */
+static void add_rules(struct findings *f)
+{
+    struct config_error error;
+    int rc = check_rules(f->config, &error);
+
+    if (rc && rc != -ENOENT && rc != -EACCES)
+        finding_add(f, FINDING_ERROR, "hunts.rules: %s", error.text);
 }
 
 static int check_machine(const struct config *config, bool take_over)
@@ -69,6 +106,7 @@ static int check_machine(const struct config *config, bool take_over)
     findings->config = config;
     findings->take_over = take_over;
     findings_make(findings);
+    add_rules(findings);
     print_findings(findings);
     r = cli_flush_stdout();
     if (r == CLI_OK && findings->per_level[FINDING_ERROR])

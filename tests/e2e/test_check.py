@@ -261,3 +261,15 @@ def test_ports_of_the_file_are_looked_at(pair, tmp_path):
     assert printed.returncode == 0 and 'ports: ["mon0"]' in printed.stdout
     bad = run(pair.sensor, '-c', config, '--capture.mode', 'inline')
     assert (bad.returncode, bad.stdout) == (2, '')
+
+
+def test_rules_that_would_not_load_are_an_error(pair, tmp_path):
+    config, rules = tmp_path / 'weir.yaml', tmp_path / 'rules.yaml'
+    rules.write_text('rules: [{name: one, scope: nothing}]\n')
+    config.write_text(f'hunts: {{rules: {rules}}}\n')
+    level, _ = said(check(pair.sensor, '-c', config, '-i', 'mon0'), f'hunts.rules: {rules}:1:')
+    assert level == 'error'
+    alone = run(pair.sensor, '-c', config)
+    assert (alone.returncode, alone.stdout) == (2, '') and f'{rules}:1:' in alone.stderr
+    config.write_text(f'hunts: {{enabled: false, rules: {rules}}}\n')
+    assert run(pair.sensor, '-c', config).returncode == 0
