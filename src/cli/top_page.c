@@ -10,7 +10,8 @@
 #include "base/ip.h"
 
 #define LINE_MAX 512
-#define LISTED_MIN 3u /* lines of each list, however low the terminal */
+#define TIME_LAST 1e10 /* in the year 2286 */
+#define LISTED_MIN 3u  /* lines of each list, however low the terminal */
 
 /* --- JSON of sensors: flat objects without spaces --- */
 
@@ -30,11 +31,13 @@ static uint64_t number_of(const char *json, const char *name)
     return at ? strtoull(at, NULL, 10) : 0;
 }
 
-static double real_of(const char *json, const char *name)
+/* Seconds since 1970, in the bounds of a clock. */
+static double time_of(const char *json, const char *name)
 {
     const char *at = find_member(json, name);
+    double seconds = at ? strtod(at, NULL) : 0;
 
-    return at ? strtod(at, NULL) : 0;
+    return seconds > 0 && seconds < TIME_LAST ? seconds : 0;
 }
 
 /* An escape stands for one character; those that need more than \" and \\ become '?'. */
@@ -86,13 +89,13 @@ void top_add_host(struct top_page *p, const char *json)
     *r = (struct host_row){.window = (uint8_t)p->window};
     if (!parse_host(host, &r->key))
         return;
-    r->start_ns = (uint64_t)real_of(json, "start") * 1000000000u;
+    r->start_ns = (uint64_t)time_of(json, "start") * 1000000000u;
     r->counters.value[HOST_OCTETS_OUT] = number_of(json, "octets_out");
     r->counters.value[HOST_OCTETS_IN] = number_of(json, "octets_in");
     r->counters.value[HOST_OPENED] = number_of(json, "opened");
     r->open = (uint32_t)number_of(json, "open");
     r->distinct[HOST_PEERS] = (uint32_t)number_of(json, "peers");
-    r->oldest_start_ns = (uint64_t)real_of(json, "oldest") * 1000000000u;
+    r->oldest_start_ns = (uint64_t)time_of(json, "oldest") * 1000000000u;
     p->rows++;
 }
 
@@ -103,7 +106,7 @@ void top_add_connection(struct top_page *p, const char *json)
     if (p->connections == TOP_LISTED || !top_json_text(json, "host", c->host, sizeof(c->host)) ||
         !top_json_text(json, "peer", c->peer, sizeof(c->peer)))
         return;
-    c->start = real_of(json, "start");
+    c->start = time_of(json, "start");
     c->octets[0] = number_of(json, "octets_out");
     c->octets[1] = number_of(json, "octets_in");
     c->port = (unsigned)number_of(json, "port");
@@ -117,7 +120,7 @@ void top_add_alert(struct top_page *p, const char *json)
 
     if (p->alerts == TOP_LISTED || !top_json_text(json, "rule", a->rule, sizeof(a->rule)))
         return;
-    a->ts = real_of(json, "ts");
+    a->ts = time_of(json, "ts");
     top_json_text(json, "severity", a->severity, sizeof(a->severity));
     top_json_text(json, "state", a->state, sizeof(a->state));
     top_json_text(json, "text", a->text, sizeof(a->text));

@@ -149,6 +149,25 @@ def test_paused(net):
     check_end(sensor, sent)
 
 
+def test_the_end_does_not_wait_for_redis(net):
+    server = Server(net)
+    sensor = start(net, server, '--redis.timeout=1m', '--sensor.drain_timeout=2s')
+    server.client.client_pause(50000)
+    sent = replay(net, frames(10))
+    lab.wait_for(lambda: status(sensor)['redis_rows_waiting'] == 0, 'rows on their way, or not yet counted', pause=0.1)
+    begin = time.monotonic()
+    check_end(sensor, sent)
+    assert time.monotonic() - begin < 30
+
+
+def test_nobody_there(net):
+    sensor = start(net, None, address=f'unix:{net.folder}/none', connected=False)
+    sensor.wait_line('redis: unix:.*/none: not connected: it cannot be reached')
+    sent = replay(net, frames(10))
+    lab.wait_for(lambda: status(sensor)['redis_rows_waiting'] > 0, 'rows wait', pause=0.1)
+    check_end(sensor, sent)
+
+
 def test_out_of_memory(net):
     server = Server(net, '--maxmemory', '1', '--maxmemory-policy', 'noeviction')
     sensor = start(net, server)
