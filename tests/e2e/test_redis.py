@@ -86,7 +86,7 @@ def test_what_is_sent_is_in_redis(net):
     assert INSIDE in sum(tops, []) and len(tops[0]) <= 64
     sets = list(client.scan_iter('weir:hll:{10.1.0.1}:peers:1m:*:one'))
     assert sets and client.pfcount(*sets) == 2
-    seen = client.hgetall('weir:sensor:one')
+    seen = lab.wait_for(lambda: (s := client.hgetall('weir:sensor:one')) and 'ledger_closed' in s and s, 'the state of the ledger')
     assert seen['ledger_closed'] == '1' and abs(int(seen['seen']) - time.time()) < 60
     assert client.zscore('weir:sensors', 'one')
     lab.wait_for(lambda: int(client.hget('weir:sensor:one', 'received_packets')) == sent, 'the ledger in Redis')
