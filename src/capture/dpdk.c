@@ -497,11 +497,6 @@ static const char *dpdk_describe(const struct port *base)
     return ((const struct dpdk_port *)base)->about;
 }
 
-static int dpdk_numa_node(const struct port *base)
-{
-    return ((const struct dpdk_port *)base)->socket;
-}
-
 static void device_close(struct dpdk_port *port)
 {
     if (port->id == DPDK_NO_PORT)
@@ -554,7 +549,6 @@ static const struct port_ops dpdk_ops = {
     .stop = dpdk_stop,
     .stats = dpdk_port_stats,
     .describe = dpdk_describe,
-    .numa_node = dpdk_numa_node,
     .close = dpdk_close,
 };
 

@@ -433,12 +433,6 @@ static const char *live_describe(const struct port *port)
     return ((const struct live_port *)port)->about;
 }
 
-static int live_numa_node(const struct port *port)
-{
-    (void)port; /* packets are copied: no memory is near */
-    return -1;
-}
-
 static void live_close(struct port *port)
 {
     struct live_port *live = (struct live_port *)port;
@@ -455,7 +449,6 @@ static const struct port_ops live_ops = {
     .stop = live_stop,
     .stats = live_port_stats,
     .describe = live_describe,
-    .numa_node = live_numa_node,
     .close = live_close,
 };
 

@@ -57,8 +57,6 @@ struct port_ops {
     void (*stats)(struct port *, struct port_stats *);
     /* One line for the log: what was opened and how ("xdp:eth1: native, copy, 4 queues, ..."). */
     const char *(*describe)(const struct port *);
-    /* The core (NUMA node) the port is nearest to; -1 = not known. */
-    int (*numa_node)(const struct port *);
     void (*close)(struct port *);
 };
 

@@ -52,21 +52,6 @@ static bool strips_vlan(const struct xdp_port *port)
     return ethtool_get(port, &flags) == 0 && (flags.data & ETH_FLAG_RXVLAN);
 }
 
-static int numa_node_read(const char *device)
-{
-    char path[128];
-    int node = -1;
-
-    snprintf(path, sizeof(path), "/sys/class/net/%.64s/device/numa_node", device);
-    FILE *f = fopen(path, "re");
-    if (!f)
-        return -1;
-    if (fscanf(f, "%d", &node) != 1)
-        node = -1;
-    fclose(f);
-    return node;
-}
-
 /* --- opening, step by step; each leaves what it did to xdp_close() --- */
 
 static int interface_check(struct xdp_port *port, const struct port_options *options, int *step)
@@ -291,11 +276,6 @@ static const char *xdp_describe(const struct port *port)
     return ((const struct xdp_port *)port)->about;
 }
 
-static int xdp_numa_node(const struct port *port)
-{
-    return ((const struct xdp_port *)port)->numa_node;
-}
-
 /* The program goes first, so that nothing is steered to sockets that close. */
 static void xdp_close(struct port *port)
 {
@@ -322,7 +302,6 @@ static const struct port_ops xdp_ops = {
     .stop = xdp_stop,
     .stats = xdp_port_stats,
     .describe = xdp_describe,
-    .numa_node = xdp_numa_node,
     .close = xdp_close,
 };
 
@@ -377,7 +356,6 @@ static struct xdp_port *port_create(const struct port_options *options)
     for (uint32_t i = 0; i < port->workers; i++)
         port->queue[i].wait_fd = -1;
     port->device = port_device(port->source);
-    port->numa_node = numa_node_read(port->device);
     port->last.link_up = true;
     return port;
 }

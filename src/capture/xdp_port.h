@@ -49,7 +49,6 @@ struct xdp_port {
     uint16_t index;
     uint16_t workers;
     bool generic;
-    int numa_node;
     int promiscuous; /* packet socket that keeps the interface so, or -1 */
     struct interface interface;
     struct interface_state first; /* when it was started */
