@@ -89,6 +89,8 @@ static int read_address(struct config *config, const char *text, size_t len,
     if (host_port_split(address, host, sizeof(host), &port) < 0)
         return config_fail(error, -EINVAL, "\"%s\" is not an address (host:port, [::1]:port)",
                            config_quote(address, quoted, sizeof(quoted)));
+    if (port && *port && !port[strspn(port, "0")]) /* would be "auto" */
+        return config_fail(error, -EINVAL, "port: \"%s\" is not a port (1..65535)", port);
     int r = set_whole(config, "host", host, strlen(host), error);
     return r < 0 || !port ? r : set_whole(config, "port", port, strlen(port), error);
 }

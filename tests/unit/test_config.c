@@ -439,6 +439,7 @@ static void urls_of_collectors(void **state)
         {"tcp://", "\"tcp://\": \"\" is not an address (host:port, [::1]:port)"},
         {"tcp://a b", "\"tcp://a b\": \"a b\" is not an address (host:port, [::1]:port)"},
         {"tcp://[::1", "\"tcp://[::1\": \"[::1\" is not an address (host:port, [::1]:port)"},
+        {"tcp://h:0", "\"tcp://h:0\": port: \"0\" is not a port (1..65535)"},
         {"tcp://h:47x9", "\"tcp://h:47x9\": port: \"47x9\" is not a port (1..65535, auto)"},
         {"tcp://h?prot=3",
          "\"tcp://h?prot=3\": prot: no such key of a collector (did you mean port?)"},
