@@ -20,6 +20,7 @@ enum expectation {
     EXPECT_SET,
     EXPECT_ALERT,
     EXPECT_BEAT,
+    EXPECT_RUN,
     EXPECT_FLEET
 };
 
@@ -35,6 +36,7 @@ void batch_clear(struct batch *b)
     b->rows = b->elements = b->alerts = b->connections = 0;
     b->has_connections = b->has_beat = b->failed = false;
     b->beat_new = 0;
+    b->stranger = false;
     b->next_fleet.count = 0;
     memset(b->errors, 0, sizeof(b->errors));
 }
@@ -166,6 +168,10 @@ size_t batch_write_beat(struct batch *b, const struct redis_author *a,
     size_t len = key_sensor(a->sensor, key);
 
     write_fleet(b, a, now);
+    resp_command(&b->out, 3, "HGET");
+    resp_bytes(&b->out, key, len);
+    resp_text(&b->out, "run");
+    expect(b, EXPECT_RUN, 0, 0);
     resp_command(&b->out, (unsigned)(2 + 2 * (2 + notes)), "HSET");
     resp_bytes(&b->out, key, len);
     resp_text(&b->out, "run");
@@ -228,7 +234,8 @@ static void read_fleet(struct fleet *f, const redisReply *r)
             strcpy(f->name[f->count++], r->element[i]->str);
 }
 
-static void read_reply(struct batch *b, unsigned i, const redisReply *r)
+static void read_reply(struct batch *b, const struct redis_author *a, unsigned i,
+                       const redisReply *r)
 {
     size_t index = b->expect[i].index;
 
@@ -251,6 +258,9 @@ static void read_reply(struct batch *b, unsigned i, const redisReply *r)
     case EXPECT_BEAT:
         b->beat_new = r->type == REDIS_REPLY_INTEGER ? r->integer : 0;
         break;
+    case EXPECT_RUN:
+        b->stranger = r->type == REDIS_REPLY_STRING && strcmp(r->str, a->run) != 0;
+        break;
     case EXPECT_FLEET:
         if (r->type == REDIS_REPLY_ARRAY)
             read_fleet(&b->next_fleet, r);
@@ -260,7 +270,7 @@ static void read_reply(struct batch *b, unsigned i, const redisReply *r)
     }
 }
 
-bool batch_run(struct batch *b, struct link *l)
+bool batch_run(struct batch *b, const struct redis_author *a, struct link *l)
 {
     if (!b->expected)
         return true;
@@ -279,7 +289,7 @@ bool batch_run(struct batch *b, struct link *l)
         if (r->type == REDIS_REPLY_ERROR)
             read_error(b, l, i, r->str);
         else
-            read_reply(b, i, r);
+            read_reply(b, a, i, r);
         freeReplyObject(r);
     }
     if (b->next_fleet.count)

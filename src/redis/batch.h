@@ -60,6 +60,7 @@ struct batch {
     struct fleet fleet, next_fleet;
     bool has_beat;
     int64_t beat_new; /* fields that weir:sensor did not have */
+    bool stranger;    /* weir:sensor was written last by another run */
 
     unsigned answered;
     unsigned errors[REDIS_ERROR_COUNT];
@@ -81,4 +82,4 @@ size_t batch_write_beat(struct batch *, const struct redis_author *, const struc
                         size_t notes, uint64_t now);
 
 /* Sends and takes all replies. False: the link is closed; what was not answered has not arrived. */
-bool batch_run(struct batch *, struct link *);
+bool batch_run(struct batch *, const struct redis_author *, struct link *);

@@ -250,6 +250,21 @@ static void write_beat(struct redis_store *s)
     s->beat_sent = fields;
 }
 
+/* Of our own run was the last beat, unless somebody else beats under the same name. */
+static void judge_name(struct redis_store *s)
+{
+    uint64_t now = clock_ns(CLOCK_MONOTONIC);
+
+    if (!s->batch.stranger || !s->beat_fields ||
+        (s->stranger_told_ns && now - s->stranger_told_ns < TELL_NS))
+        return;
+    s->stranger_told_ns = now;
+    tell(s, LOG_WARNING,
+         "another sensor writes as \"%s\" too, and hunts do not see their sum: give each a "
+         "sensor.name of its own",
+         s->author.sensor);
+}
+
 /* A field that was there and is new again: the key was lost, and so was the rest. */
 static void judge_beat(struct redis_store *s)
 {
@@ -257,6 +272,7 @@ static void judge_beat(struct redis_store *s)
 
     if (!b->has_beat || b->failed)
         return;
+    judge_name(s);
     if (s->beat_fields && b->beat_new > 0)
         all_again(s, "it has lost its keys");
     else
@@ -299,7 +315,7 @@ static bool push_batch(struct redis_store *s, bool *more)
     *more = take(s, b);
     write_beat(s);
     batch_write(b, &s->author, s->options.json, s->options.config, !*more);
-    bool sent = batch_run(b, &s->link);
+    bool sent = batch_run(b, &s->author, &s->link);
     if (!sent)
         b->errors[s->link.error]++;
     b->failed |= !sent;

@@ -55,6 +55,7 @@ struct redis_store {
     uint64_t told_ns[REDIS_ERROR_COUNT]; /* when an error of the kind was told last */
     uint64_t beat_ns;                    /* when weir:sensor was written last */
     size_t beat_fields;                  /* how many it has; 0 = not known */
+    uint64_t stranger_told_ns;           /* when a sensor of the same name was told of last */
     size_t beat_sent;                    /* of the last beat */
 };
 
