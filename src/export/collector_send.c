@@ -30,7 +30,8 @@ static void statistics_are_due(struct collector *c, uint64_t now_ns)
 
 static void begin_stream(struct collector *c, uint64_t now_ns)
 {
-    c->sequence = 0;
+    if (!c->session->resumes)
+        c->sequence = 0;
     templates_are_due(c, now_ns);
     statistics_are_due(c, now_ns);
 }
@@ -199,6 +200,8 @@ static void lost(struct collector *c, uint64_t now_ns)
     bool was_up = c->session->state != SESSION_CONNECTING && c->session->state != SESSION_CLOSED;
     bool again = c->failed && strcmp(c->error, c->session->text) == 0;
 
+    if (was_up)
+        backlog_acknowledge(&c->backlog, c->session->ops->acknowledged(c->session));
     c->session->ops->close(c->session);
     backlog_lost(&c->backlog);
     collector_copy(c, now_ns);

@@ -63,6 +63,7 @@ struct session {
     bool wakes;        /* epoll tells when write() may go on; else time does */
     bool replays;      /* what was acknowledged may still be lost: tcp, tls */
     bool peer_ended;   /* the peer will send nothing more; it may still read */
+    bool resumes;      /* open() goes on with the stream of before: a file behind a full disk */
     char peer[SESSION_TEXT_MAX]; /* where it leads: an address, a path */
     char text[SESSION_TEXT_MAX]; /* why it was lost */
 };

@@ -28,7 +28,7 @@ struct file_session {
     int directory;
     char name[FILE_NAME_MAX]; /* within it, as configured */
     char part[FILE_NAME_MAX]; /* that is being written, while rotating */
-    bool rotates, is_stdout, overwrite, regular;
+    bool rotates, is_stdout, overwrite, regular, began;
     uint64_t opened_ns, size, complete; /* octets; up to the end of a whole message */
     size_t left;                        /* of the message that is being written */
     uint64_t (*utc_ns)(void *);
@@ -109,6 +109,8 @@ static int open_file(struct file_session *f, uint64_t now_ns)
     f->size = f->complete = f->regular && !f->is_stdout ? (uint64_t)st.st_size : 0;
     f->left = 0;
     f->opened_ns = now_ns;
+    f->base.resumes = f->began && f->complete > 0;
+    f->began = true;
     f->overwrite = false; /* what is opened again goes on */
     return 0;
 }

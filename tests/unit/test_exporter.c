@@ -434,10 +434,12 @@ static uint64_t file_records(const char *path, unsigned *messages)
 {
     uint8_t header[16], body[MESSAGE_MAX];
     FILE *f = fopen(path, "rb");
-    uint64_t records = 0;
+    uint64_t records = 0, sequence = 0;
 
     assert_non_null(f);
     while (fread(header, 1, 16, f) == 16) {
+        assert_true(fake_get(header + 8, 4) >= sequence); /* RFC 5655: a file is one session */
+        sequence = fake_get(header + 8, 4);
         size_t rest = fake_get(header + 2, 2) - 16;
         assert_int_equal(fread(body, 1, rest, f), rest);
         if (!*messages)
@@ -460,6 +462,33 @@ static void writes_a_file(void **state)
     create(t);
     add(t, 5000);
     steps(t, 200);
+    drain(t);
+    assert_int_equal(stats(t, 0).delivered.records, 5000);
+    assert_int_equal(file_records(c->path, &messages), 5000);
+}
+
+static void limit_files(rlim_t octets)
+{
+    struct rlimit limit = {octets, RLIM_INFINITY};
+
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void a_file_goes_on_when_there_is_room_again(void **state)
+{
+    struct test *t = *state;
+    unsigned messages = 0;
+    struct collector_config *c = add_collector(t, TRANSPORT_FILE);
+
+    snprintf(c->path, sizeof(c->path), "%s/flows.ipfix", t->directory);
+    signal(SIGXFSZ, SIG_IGN);
+    create(t);
+    limit_files(20000);
+    add(t, 5000);
+    steps(t, 200);
+    limit_files(RLIM_INFINITY);
+    assert_true(stats(t, 0).losses > 0 && stats(t, 0).delivered.records < 5000);
+    steps(t, 2000);
     drain(t);
     assert_int_equal(stats(t, 0).delivered.records, 5000);
     assert_int_equal(file_records(c->path, &messages), 5000);
@@ -659,6 +688,7 @@ int main(void)
         TEST(walk_keeps_the_ledger),
         TEST(walk_with_spool_keeps_the_ledger),
         TEST(writes_a_file),
+        TEST(a_file_goes_on_when_there_is_room_again),
         TEST(rotates_files),
         TEST(full_disk_costs_what_the_queue_does_not_hold),
         TEST(sends_datagrams),
