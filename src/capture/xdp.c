@@ -20,6 +20,8 @@
 #define CHUNK_SMALL 2048u
 #define CHUNK_LARGE 4096u
 #define STOP_PAUSE_NS 50000000
+#define LEFT_TRIES 25
+#define LEFT_WAIT_US 20000
 
 /* --- what the interface is like --- */
 
@@ -71,6 +73,10 @@ static int interface_check(struct xdp_port *port, const struct port_options *opt
     if (!options->take_over && interface_has_default_route(&port->interface) > 0)
         return -EBUSY;
     *step = XDP_STEP_FOREIGN_PROGRAM;
+    for (unsigned i = 0; port->first.xdp_program && i < LEFT_TRIES; i++) {
+        usleep(LEFT_WAIT_US); /* that of a process which has just ended goes by itself */
+        interface_read(&port->interface, &port->first);
+    }
     return port->first.xdp_program ? -EBUSY : 0;
 }
 

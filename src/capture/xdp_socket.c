@@ -28,6 +28,8 @@
 #define HUGE_PAGE ((size_t)2 << 20)
 #define BUSY_POLL_US 20
 #define LOCK_TRIES 64
+#define BUSY_TRIES 50
+#define BUSY_WAIT_US 20000
 
 /* --- rings --- */
 
@@ -197,7 +199,7 @@ static int bind_with(const struct xdp_socket *s, const struct xdp_socket_options
  * which costs nothing there: offloads make frames longer than the MTU. Kernels before 6.6 know no
  * such frames. Only what the driver or the kernel does not know leads to the next attempt.
  */
-static int bind_first(const struct xdp_socket *s, const struct xdp_socket_options *o)
+static int bind_somehow(const struct xdp_socket *s, const struct xdp_socket_options *o)
 {
     const int attempts[] = {
         o->generic ? 0 : XDP_ZEROCOPY | (o->fragments ? XDP_USE_SG : 0),
@@ -211,6 +213,18 @@ static int bind_first(const struct xdp_socket *s, const struct xdp_socket_option
             status = bind_with(s, o, attempts[i] | XDP_USE_NEED_WAKEUP, 0);
         if (status == 0 || status == -EBUSY || status == -ENODEV || status == -ENETDOWN)
             break;
+    }
+    return status;
+}
+
+/* The kernel lets go of a queue some time after the process that held it has ended. */
+static int bind_first(const struct xdp_socket *s, const struct xdp_socket_options *o)
+{
+    int status = bind_somehow(s, o);
+
+    for (unsigned i = 0; status == -EBUSY && i < BUSY_TRIES; i++) {
+        usleep(BUSY_WAIT_US);
+        status = bind_somehow(s, o);
     }
     return status;
 }
