@@ -275,8 +275,14 @@ static int open_exporter(struct exporter *e, char *error)
         snprintf(error, EXPORTER_ERROR_MAX, "export: out of memory or descriptors");
         return e->shared.scratch ? -errno : -ENOMEM;
     }
+    struct collectors first;
     int rc = open_spool_directory(e, error);
-    return rc ? rc : make_generation(e, e->shared.options.config, &e->now, error);
+
+    if (!rc)
+        rc = make_generation(e, e->shared.options.config, &first, error);
+    if (!rc)
+        e->now = first;
+    return rc;
 }
 
 int exporter_create(const struct exporter_options *options, struct exporter **out, char *error)
@@ -290,7 +296,6 @@ int exporter_create(const struct exporter_options *options, struct exporter **ou
     e->shared.epoll = e->shared.spool_directory = -1;
     int rc = open_exporter(e, error);
     if (rc) {
-        e->now = (struct collectors){0};
         exporter_destroy(e);
         return rc;
     }

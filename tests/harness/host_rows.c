@@ -37,6 +37,8 @@ static void take_rows(struct store *s, const struct host_row *row, size_t count)
 {
     struct rows *r = (struct rows *)s;
 
+    if (!count)
+        return;
     while (r->count + count > r->room) {
         r->room = r->room ? 2 * r->room : 1024;
         r->row = realloc(r->row, r->room * sizeof(*r->row));
