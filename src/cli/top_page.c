@@ -1,13 +1,12 @@
 #include "cli/top_page.h"
 
-#include <arpa/inet.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "base/ip.h"
+#include "base/host_key.h"
 
 #define LINE_MAX 512
 #define TIME_LAST 1e10 /* in the year 2286 */
@@ -64,21 +63,6 @@ bool top_json_text(const char *json, const char *name, char *out, size_t size)
     return *at == '"';
 }
 
-static bool parse_host(const char *text, struct host_key *key)
-{
-    uint8_t address[16];
-
-    if (strcmp(text, "other") == 0)
-        *key = host_key_other();
-    else if (inet_pton(AF_INET, text, address) == 1)
-        *key = host_key_of(4, address);
-    else if (inet_pton(AF_INET6, text, address) == 1)
-        *key = host_key_of(6, address);
-    else
-        return false;
-    return true;
-}
-
 void top_add_host(struct top_page *p, const char *json)
 {
     struct host_row *r = &p->row[p->rows];
@@ -87,7 +71,7 @@ void top_add_host(struct top_page *p, const char *json)
     if (p->rows == TOP_ROWS || !top_json_text(json, "host", host, sizeof(host)))
         return;
     *r = (struct host_row){.window = (uint8_t)p->window};
-    if (!parse_host(host, &r->key))
+    if (!host_key_parse(host, &r->key))
         return;
     r->start_ns = (uint64_t)time_of(json, "start") * 1000000000u;
     r->counters.value[HOST_OCTETS_OUT] = number_of(json, "octets_out");
@@ -214,7 +198,7 @@ static const char *host_text(const struct host_key *key, char out[IP_TEXT_MAX])
     if (host_key_is_other(key))
         strcpy(out, "(other)");
     else
-        out[ip_format(host_key_version(key), host_key_address(key), out)] = '\0';
+        host_key_text(key, out);
     return out;
 }
 

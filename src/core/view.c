@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "base/ip.h"
+#include "base/host_key.h"
 #include "core/hunts.h"
 #include "format/alert.h"
 
@@ -80,12 +80,9 @@ uint64_t view_time(uint64_t now_ns)
 static void print_key(const char *name, const struct host_key *key, FILE *out)
 {
     char text[IP_TEXT_MAX];
-    size_t len = ip_format(host_key_version(key), host_key_address(key), text);
 
-    if (host_key_is_other(key))
-        fprintf(out, "\"%s\":\"other\",", name);
-    else
-        fprintf(out, "\"%s\":\"%.*s\",", name, (int)len, text);
+    host_key_text(key, text);
+    fprintf(out, "\"%s\":\"%s\",", name, text);
 }
 
 static void print_time(const char *name, uint64_t ns, FILE *out)

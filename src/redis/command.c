@@ -4,11 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/ip.h"
+#include "base/clock.h"
+#include "base/host_key.h"
 #include "redis/key.h"
 
 #define FIELDS_MAX (HOST_COUNTER_COUNT + GAUGE_COUNT)
-#define MS_NS 1000000u
 #define BOOT_SHIFT 26 /* 67 ms: no two runs of a sensor begin so close */
 #define RAISED_TTL_MIN 3600u
 #define CONN_TTL 86400u /* an alert about a connection, not a window */
@@ -43,7 +43,7 @@ struct field {
 static unsigned fields_of(const struct rows_taken *t, struct field *out)
 {
     const struct host_row *r = &t->row;
-    uint64_t gauge[GAUGE_COUNT] = {r->open, r->oldest_start_ns / MS_NS};
+    uint64_t gauge[GAUGE_COUNT] = {r->open, r->oldest_start_ns / NS_PER_MS};
     unsigned n = 0;
 
     for (int i = 0; i < HOST_SET_COUNT; i++)
@@ -100,8 +100,8 @@ size_t command_connection_text(const struct store_connection *c, const char *sen
 {
     char host[IP_TEXT_MAX], peer[IP_TEXT_MAX];
 
-    key_host_text(&c->host, host);
-    key_host_text(&c->peer, peer);
+    host_key_text(&c->host, host);
+    host_key_text(&c->peer, peer);
     return (size_t)snprintf(out, CONNECTION_TEXT_MAX,
                             "{\"host\":\"%s\",\"peer\":\"%s\",\"port\":%u,\"proto\":%u,"
                             "\"start\":%" PRIu64 ".%06" PRIu64 ",\"last\":%" PRIu64 ".%06" PRIu64
@@ -195,7 +195,7 @@ unsigned command_alert(struct resp *r, const struct redis_author *a, const struc
     resp_text(r, KEY_CHANNEL);
     resp_text(r, "alert");
     resp_bytes(r, json, len);
-    key_host_text(&alert->host, host);
+    host_key_text(&alert->host, host);
     resp_text(r, "rule");
     resp_text(r, alert->rule);
     resp_text(r, "host");

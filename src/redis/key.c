@@ -1,14 +1,13 @@
 #include "redis/key.h"
 
-#include <arpa/inet.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "base/ip.h"
+#include "base/clock.h"
+#include "base/host_key.h"
 
 #define WINDOWS_KEPT 3
-#define SECOND_NS UINT64_C(1000000000)
 
 const char *const key_window_name[WINDOW_COUNT] = {"1m", "1h"};
 const char *const key_set_name[HOST_SET_COUNT] = {"peers", "ports", "callers"};
@@ -34,37 +33,13 @@ uint64_t key_measure(enum key_measure m, const struct host_row *r)
     }
 }
 
-size_t key_host_text(const struct host_key *key, char *out)
-{
-    if (host_key_is_other(key))
-        return (size_t)(stpcpy(out, "other") - out);
-    size_t len = ip_format(host_key_version(key), host_key_address(key), out);
-    out[len] = '\0';
-    return len;
-}
-
-bool key_host_parse(const char *text, struct host_key *key)
-{
-    uint8_t address[16];
-
-    if (strcmp(text, "other") == 0)
-        *key = host_key_other();
-    else if (inet_pton(AF_INET, text, address) == 1)
-        *key = host_key_of(4, address);
-    else if (inet_pton(AF_INET6, text, address) == 1)
-        *key = host_key_of(6, address);
-    else
-        return false;
-    return true;
-}
-
 size_t key_host(const struct host_key *key, enum host_window w, uint64_t start_ns, char *out)
 {
     char host[IP_TEXT_MAX];
 
-    key_host_text(key, host);
+    host_key_text(key, host);
     return (size_t)snprintf(out, KEY_MAX, "weir:{%s}:h:%s:%" PRIu64, host, key_window_name[w],
-                            start_ns / SECOND_NS);
+                            start_ns / NS_PER_S);
 }
 
 size_t key_set(const struct host_key *key, enum host_set set, enum host_window w, uint64_t start_ns,
@@ -72,16 +47,16 @@ size_t key_set(const struct host_key *key, enum host_set set, enum host_window w
 {
     char host[IP_TEXT_MAX];
 
-    key_host_text(key, host);
+    host_key_text(key, host);
     return (size_t)snprintf(out, KEY_MAX, "weir:hll:{%s}:%s:%s:%" PRIu64 ":%s", host,
-                            key_set_name[set], key_window_name[w], start_ns / SECOND_NS, sensor);
+                            key_set_name[set], key_window_name[w], start_ns / NS_PER_S, sensor);
 }
 
 size_t key_top(const char *sensor, enum key_measure m, enum host_window w, uint64_t start_ns,
                char *out)
 {
     return (size_t)snprintf(out, KEY_MAX, "weir:top:%s:%s:%s:%" PRIu64, sensor, key_measure_name[m],
-                            key_window_name[w], start_ns / SECOND_NS);
+                            key_window_name[w], start_ns / NS_PER_S);
 }
 
 size_t key_open(const char *sensor, char *out)
@@ -98,16 +73,16 @@ size_t key_raised(const struct alert *a, char *out)
 {
     char host[IP_TEXT_MAX], state[16] = "";
 
-    key_host_text(&a->host, host);
+    host_key_text(&a->host, host);
     if (a->state == ALERT_CLEARED)
         strcpy(state, ":cleared");
     else if (a->level)
         sprintf(state, ":%u", a->level);
     return (size_t)snprintf(out, KEY_MAX, "weir:{alerts}:raised:%s:%s:%" PRIu64 ":%016" PRIx64 "%s",
-                            a->rule, host, a->window_start_ns / SECOND_NS, a->id, state);
+                            a->rule, host, a->window_start_ns / NS_PER_S, a->id, state);
 }
 
 uint64_t key_ttl(enum host_window w)
 {
-    return WINDOWS_KEPT * host_window_ns[w] / SECOND_NS;
+    return WINDOWS_KEPT * host_window_ns[w] / NS_PER_S;
 }

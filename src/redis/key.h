@@ -44,11 +44,6 @@ enum key_measure { BY_OUT, BY_IN, BY_OPENED, BY_PEERS, KEY_MEASURE_COUNT };
 extern const char *const key_measure_name[KEY_MEASURE_COUNT];
 uint64_t key_measure(enum key_measure, const struct host_row *);
 
-/* The text of a host: its address, or "other". Returns its length, below IP_TEXT_MAX. */
-size_t key_host_text(const struct host_key *, char *out);
-/* The way back; false: neither. */
-bool key_host_parse(const char *text, struct host_key *);
-
 /* Each writes a key at out, which has room for KEY_MAX, and returns its length. start_ns: of the
  * window. */
 size_t key_host(const struct host_key *, enum host_window, uint64_t start_ns, char *out);

@@ -9,22 +9,14 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "redis/key.h"
 #include "redis/store.h"
 
-#define SECOND_NS UINT64_C(1000000000)
-#define BEAT_NS SECOND_NS
-#define BEAT_FRESH_NS (30 * SECOND_NS) /* the key of the beat before is surely there still */
-#define TELL_NS (30 * SECOND_NS)       /* the same kind of error is told again */
+#define BEAT_NS NS_PER_S
+#define BEAT_FRESH_NS (30 * NS_PER_S) /* the key of the beat before is surely there still */
+#define TELL_NS (30 * NS_PER_S)       /* the same kind of error is told again */
 #define AGE_STEP 8192u
-
-static uint64_t clock_ns(clockid_t id)
-{
-    struct timespec t;
-
-    clock_gettime(id, &t);
-    return (uint64_t)t.tv_sec * SECOND_NS + (uint64_t)t.tv_nsec;
-}
 
 __attribute__((format(printf, 3, 4))) static void tell(struct redis_store *s, enum log_level level,
                                                        const char *format, ...)
@@ -51,7 +43,7 @@ static void count_error(struct redis_store *s, enum redis_error error, unsigned 
 
 static void tell_error(struct redis_store *s, enum redis_error error, const char *what)
 {
-    uint64_t now = clock_ns(CLOCK_MONOTONIC);
+    uint64_t now = clock_monotonic_ns();
 
     if (s->told_ns[error] && now - s->told_ns[error] < TELL_NS)
         return;
@@ -84,8 +76,8 @@ static bool has_room(const struct redis_store *s)
 /* Until there is work, at most so long; false: it is time to stop. */
 static bool wait_ns(struct redis_store *s, uint64_t ns, bool for_work)
 {
-    uint64_t until = clock_ns(CLOCK_MONOTONIC) + ns;
-    struct timespec t = {(time_t)(until / SECOND_NS), (long)(until % SECOND_NS)};
+    uint64_t until = clock_monotonic_ns() + ns;
+    struct timespec t = {(time_t)(until / NS_PER_S), (long)(until % NS_PER_S)};
     struct rows_stats rows;
     int rc = 0;
 
@@ -160,7 +152,7 @@ static bool take(struct redis_store *s, struct batch *b)
     take_connections(s, b);
     bool room = take_rows(s, b);
     rows_stats(s->rows, &rows);
-    rows_age(s->rows, clock_ns(CLOCK_REALTIME), AGE_STEP);
+    rows_age(s->rows, clock_utc_ns(), AGE_STEP);
     bool more =
         s->elements_out < s->elements_in || (rows.waiting && room) || s->alerts_out < s->alerts_in;
     pthread_mutex_unlock(&s->lock);
@@ -234,7 +226,7 @@ static void all_again(struct redis_store *s, const char *why)
 static void write_beat(struct redis_store *s)
 {
     struct redis_note note[REDIS_NOTES_MAX];
-    uint64_t now = clock_ns(CLOCK_MONOTONIC);
+    uint64_t now = clock_monotonic_ns();
 
     if (s->beat_ns && now - s->beat_ns < BEAT_NS)
         return;
@@ -242,8 +234,7 @@ static void write_beat(struct redis_store *s)
     size_t notes = s->notes;
     memcpy(note, s->note, notes * sizeof(*note));
     pthread_mutex_unlock(&s->lock);
-    size_t fields =
-        batch_write_beat(&s->batch, &s->author, note, notes, clock_ns(CLOCK_REALTIME) / SECOND_NS);
+    size_t fields = batch_write_beat(&s->batch, &s->author, note, notes, clock_utc_ns() / NS_PER_S);
     if (now - s->beat_ns > BEAT_FRESH_NS || fields != s->beat_fields)
         s->beat_fields = 0;
     s->beat_ns = now;
@@ -253,7 +244,7 @@ static void write_beat(struct redis_store *s)
 /* Of our own run was the last beat, unless somebody else beats under the same name. */
 static void judge_name(struct redis_store *s)
 {
-    uint64_t now = clock_ns(CLOCK_MONOTONIC);
+    uint64_t now = clock_monotonic_ns();
 
     if (!s->batch.stranger || !s->beat_fields ||
         (s->stranger_told_ns && now - s->stranger_told_ns < TELL_NS))

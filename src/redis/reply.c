@@ -5,9 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "redis/key.h"
-
-#define MS_NS 1000000u
 
 const char *const redis_error_advice[REDIS_ERROR_COUNT] = {
 #define X(symbol, label, advice) advice,
@@ -160,5 +159,5 @@ void reply_sum_end(struct reply_sum *s)
             oldest = s->sensor[i].oldest_ms;
     }
     s->row->open = open < UINT32_MAX ? (uint32_t)open : UINT32_MAX;
-    s->row->oldest_start_ns = oldest * MS_NS;
+    s->row->oldest_start_ns = oldest * NS_PER_MS;
 }

@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-#include "base/ip.h"
+#include "base/host_key.h"
 
 static unsigned write_list(struct top_list *l, enum host_window w, enum key_measure m,
                            const struct redis_author *a, struct resp *r)
@@ -16,7 +16,7 @@ static unsigned write_list(struct top_list *l, enum host_window w, enum key_meas
     resp_bytes(r, key, len);
     for (unsigned i = 0; i < l->count; i++) {
         resp_number(r, l->host[i].value);
-        resp_bytes(r, host, key_host_text(&l->host[i].key, host));
+        resp_bytes(r, host, host_key_text(&l->host[i].key, host));
     }
     resp_command(r, 4, "ZREMRANGEBYRANK");
     resp_bytes(r, key, len);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/host_key.h"
 #include "redis/key.h"
 #include "redis/link.h"
 #include "redis/resp.h"
@@ -90,7 +91,7 @@ static void add_host(struct redis_view_page *p, enum host_window w, uint64_t sta
 {
     struct host_key key;
 
-    if (p->rows == p->rows_max || !key_host_parse(text, &key))
+    if (p->rows == p->rows_max || !host_key_parse(text, &key))
         return;
     for (size_t i = 0; i < p->rows; i++)
         if (memcmp(&p->row[i].key, &key, sizeof(key)) == 0)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/host_key.h"
 #include "redis/key.h"
 #include "redis/reply.h"
 
@@ -28,10 +29,10 @@ static void read_one(const char *text)
         require(node[0] && strlen(node) < sizeof(node) && port > 0 && port < 65536);
     if (reply_info(text, "run_id", field, sizeof(field)))
         require(strlen(field) < sizeof(field) && !strchr(field, '\n'));
-    if (!key_host_parse(text, &key))
+    if (!host_key_parse(text, &key))
         return;
-    key_host_text(&key, again);
-    require(key_host_parse(again, &back) && memcmp(&key, &back, sizeof(key)) == 0);
+    host_key_text(&key, again);
+    require(host_key_parse(again, &back) && memcmp(&key, &back, sizeof(key)) == 0);
 }
 
 /* "field value" in each line. A field has no end of its own but its length. */

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "base/host_key.h"
 #include "redis/backoff.h"
 #include "redis/command.h"
 #include "redis/key.h"
@@ -69,11 +70,11 @@ static void keys_are_as_they_are_documented(void **state)
     for (int i = 0; i < 3; i++) {
         const struct host_key *k = i == 0 ? &v4 : i == 1 ? &v6 : &other;
         char text[64];
-        key_host_text(k, text);
-        assert_true(key_host_parse(text, &back));
+        host_key_text(k, text);
+        assert_true(host_key_parse(text, &back));
         assert_memory_equal(&back, k, sizeof(back));
     }
-    assert_false(key_host_parse("10.1.2", &back));
+    assert_false(host_key_parse("10.1.2", &back));
 }
 
 static void an_alert_has_one_key_on_all_sensors(void **state)
