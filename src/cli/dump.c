@@ -43,8 +43,7 @@ static const struct cli_command command = {
     .options = options,
     .examples =
         "  weir dump flows.ipfix\n"
-        "  weir dump tcp://0.0.0.0:4739 | jq -c 'select(.destinationTransportPort == 443)'\n"
-        "  weir dump --fields\n",
+        "  weir dump tcp://0.0.0.0:4739 | jq -c 'select(.destinationTransportPort == 443)'\n",
 };
 
 struct dump;

@@ -1,7 +1,7 @@
 /*
  * The one table of what IPFIX records carry: element, length, source, and in which profiles and
  * variants of their templates it stands. Templates, encoders, the mapper back into flow records,
- * the element types that are told to collectors (RFC 5610) and `weir dump --fields` all come from
+ * the element types that are told to collectors (RFC 5610) and `weir check --fields` all come from
  * it.
  *
  * A profile has one template per variant, so that no field stands in a record that it does not
