@@ -7,6 +7,7 @@
 #include "config/config.h"
 #include "config/rules.h"
 #include "core/findings.h"
+#include "core/fleet.h"
 #include "core/machine.h"
 #include "hunt/hunt.h"
 
@@ -59,10 +60,11 @@ static int check_rules(const struct config *config, struct config_error *error)
 
 static int print_config(const struct config *config)
 {
+    const char *refusal = fleet_refusal(config);
     struct config_error error;
 
-    if (check_rules(config, &error)) {
-        fprintf(stderr, "weir check: %s\n", error.text);
+    if (refusal || check_rules(config, &error)) {
+        fprintf(stderr, "weir check: %s\n", refusal ? refusal : error.text);
         return CLI_USAGE;
     }
     config_print(config, stdout);
@@ -91,6 +93,15 @@ static void add_rules(struct findings *f)
         finding_add(f, FINDING_ERROR, "hunts.rules: %s", error.text);
 }
 
+/* What no look at the machine would tell. */
+static void add_refusal(struct findings *f)
+{
+    const char *refusal = fleet_refusal(f->config);
+
+    if (refusal)
+        finding_add(f, FINDING_ERROR, "%s", refusal);
+}
+
 static int check_machine(const struct config *config, bool take_over)
 {
     struct machine *machine = malloc(sizeof(*machine));
@@ -107,6 +118,7 @@ static int check_machine(const struct config *config, bool take_over)
     findings->take_over = take_over;
     findings_make(findings);
     add_rules(findings);
+    add_refusal(findings);
     print_findings(findings);
     r = cli_flush_stdout();
     if (r == CLI_OK && findings->per_level[FINDING_ERROR])

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #ifdef WEIR_HAVE_REDIS
+#include "redis/redis.h"
 #include "redis/view.h"
 #endif
 
@@ -158,10 +159,14 @@ static int open_redis(struct top_source *s, char *error)
 {
     const struct redis_config *redis = &s->config->redis;
 
+    const char *refusal = redis_refusal(redis);
+
     if (!redis->address[0])
         return fail(error, -EINVAL, "--redis", "needs redis.address");
-    if (redis->tls)
-        return fail(error, -ENOTSUP, "redis.tls", "hiredis speaks no TLS here; go through stunnel");
+    if (refusal) {
+        snprintf(error, TOP_ERROR_MAX, "%s", refusal);
+        return -ENOTSUP;
+    }
     return redis_view_create(redis, &s->redis) ? fail(error, -ENOMEM, "--redis", "no memory") : 0;
 }
 

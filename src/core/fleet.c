@@ -24,6 +24,11 @@ static void on_event(void *log, enum log_level level, const char *text)
     log_line(log, level, "redis: %s", text);
 }
 
+const char *fleet_refusal(const struct config *config)
+{
+    return config->redis.address[0] ? redis_refusal(&config->redis) : NULL;
+}
+
 int fleet_create(const struct config *config, struct log *log, struct fleet **out,
                  char error[REDIS_ERROR_MAX])
 {
@@ -122,13 +127,19 @@ void fleet_stats(struct fleet *f, struct redis_stats *out)
 
 #else
 
+const char *fleet_refusal(const struct config *config)
+{
+    return config->redis.address[0]
+               ? "redis.address: this program was built without hiredis; install libhiredis-dev "
+                 "and build it again, or leave redis.address out"
+               : NULL;
+}
+
 int fleet_create(const struct config *config, struct log *log, struct fleet **out,
                  char error[REDIS_ERROR_MAX])
 {
-    (void)config, (void)log, (void)out;
-    snprintf(error, REDIS_ERROR_MAX,
-             "redis.address: this program was built without hiredis; install libhiredis-dev and "
-             "build it again, or leave redis.address out");
+    (void)log, (void)out;
+    snprintf(error, REDIS_ERROR_MAX, "%s", fleet_refusal(config));
     return -ENOTSUP;
 }
 

@@ -13,6 +13,10 @@ struct fleet;
 struct log;
 struct sensor_status;
 
+/* Why no fleet can be made of this configuration, whatever Redis answers: one line that names key
+ * and remedy; NULL = it can. */
+const char *fleet_refusal(const struct config *);
+
 /* redis.address is set. Returns 0; or -errno and one line that names key and remedy. */
 int fleet_create(const struct config *, struct log *, struct fleet **, char error[REDIS_ERROR_MAX]);
 void fleet_destroy(struct fleet *);

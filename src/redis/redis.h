@@ -28,6 +28,10 @@ struct redis_options {
     void *context;
 };
 
+/* Why such a Redis cannot be spoken to whatever it answers: one line that names key and remedy; NULL
+ * = it can. */
+const char *redis_refusal(const struct redis_config *);
+
 /* Connects to nobody yet. Returns 0; or -errno and one line that names key and remedy. */
 int redis_store_create(const struct redis_options *, struct redis_store **,
                        char error[REDIS_ERROR_MAX]);

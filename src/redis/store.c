@@ -209,14 +209,21 @@ static void init(struct redis_store *s, const struct redis_options *options)
     pthread_condattr_destroy(&monotonic);
 }
 
+const char *redis_refusal(const struct redis_config *c)
+{
+    return c->tls ? "redis.tls: hiredis speaks no TLS here; let stunnel do it (client = yes, "
+                    "accept = 127.0.0.1:6380, connect = HOST:PORT, verifyChain = yes), set "
+                    "redis.address to 127.0.0.1:6380, and leave redis.tls out"
+                  : NULL;
+}
+
 int redis_store_create(const struct redis_options *options, struct redis_store **out,
                        char error[REDIS_ERROR_MAX])
 {
-    if (options->config->redis.tls)
-        return fail(error, -ENOTSUP,
-                    "redis.tls: hiredis speaks no TLS here; let stunnel do it (client = yes, "
-                    "accept = 127.0.0.1:6380, connect = HOST:PORT, verifyChain = yes), set "
-                    "redis.address to 127.0.0.1:6380, and leave redis.tls out");
+    const char *refusal = redis_refusal(&options->config->redis);
+
+    if (refusal)
+        return fail(error, -ENOTSUP, refusal);
     struct redis_store *s = calloc(1, sizeof(*s));
     if (!s)
         return fail(error, -ENOMEM, "redis.address: no memory");

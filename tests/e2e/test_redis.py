@@ -2,7 +2,7 @@
 packet waits for it."""
 import json
 import re
-import signal
+import subprocess
 import time
 
 import pytest
@@ -334,9 +334,14 @@ def test_without_redis_alerts_are_told_at_once(net):
 
 
 def test_tls_is_refused_with_a_way_out(net):
-    sensor = net.weir(net.sensor, '-i', 'eth:mon0', '--redis.address=127.0.0.1:6379', '--redis.tls=true')
+    """In the same words by whoever is asked."""
+    keys = ('--redis.address=127.0.0.1:6379', '--redis.tls=true')
+    sensor = net.weir(net.sensor, '-i', 'eth:mon0', *keys)
     assert sensor.wait() != 0
-    assert 'redis.tls: hiredis speaks no TLS here; let stunnel do it' in sensor.stderr
+    words = re.search('^weir run: (redis.tls: hiredis speaks no TLS here; let stunnel do it .*)', sensor.stderr, re.M)[1]
+    for command, code in (('check', 2), ('check -i eth:lo', 1), ('top --once --redis', 2)):
+        done = subprocess.run([lab.weir_binary(), *command.split(), *keys], capture_output=True, text=True)
+        assert done.returncode == code and words in done.stdout + done.stderr, (command, done)
 
 
 CONNECTION = '''rules:
