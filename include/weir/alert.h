@@ -14,7 +14,7 @@ struct config;
 #define ALERT_NAME_MAX 32
 #define ALERT_TEXT_MAX 320
 #define ALERT_TECHNIQUE_MAX 16
-#define ALERT_EVIDENCE_MAX 8
+#define ALERT_EVIDENCE_MAX 12 /* conditions of a rule, and four numbers of the group */
 #define ALERT_COMMUNITY_MAX 32
 
 enum alert_state { ALERT_RAISED, ALERT_ESCALATED, ALERT_CLEARED, ALERT_STATE_COUNT };

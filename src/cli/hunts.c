@@ -54,7 +54,10 @@ static void print_thresholds(const struct hunt_rule *r)
         print_value((enum hunt_measure)c->measure, c->value);
     }
     if (r->mads > 0)
-        printf(", %g MADs over the median of its subnet", r->mads);
+        printf(", %s %g MADs over the median of its group", hunt_measures[hunt_compared(r)].name,
+               r->mads);
+    else if (r->compare)
+        printf(", %s compared with its group", hunt_measures[hunt_compared(r)].name);
     for (unsigned i = 1; i < r->level_count; i++) {
         fputs(i == 1 ? "; again at " : ", ", stdout);
         print_value((enum hunt_measure)r->condition[0].measure, r->level[i]);

@@ -1,6 +1,8 @@
 /*
  * A rules file: YAML that changes the built-in hunts and adds others.
  *
+ *     tags:                           hosts that are alike; before rules
+ *       servers: [10.1.0.0/24, 10.9.0.7]
  *     rules:
  *       - name: exfil-volume          a built-in one: only what is said changes
  *         when: {octets_out: ">= 50M", ratio: ">= 0.4"}
@@ -12,9 +14,12 @@
  *         group_by: [port]            pair, host: each responder port for itself
  *         window: 1m                  1m or 1h
  *         ports: [25]
- *         when: {opened: ">= 500"}    the first is the one that levels and mads refer to
+ *         hosts: [servers]            only these: addresses, prefixes, tags; so in allow
+ *         when: {opened: ">= 500"}    the first is the one that levels refer to
  *         levels: [500, 5000]
- *         mads: 6
+ *         compare: opened             the alert says what the host's group has of it
+ *         mads: 6                     and comes only so many MADs over the group's median; scope
+ *                                     host: of the first condition, where compare is not given
  *         direction: outbound         any, outbound, inbound, internal
  *         proto: tcp                  tcp, udp, icmp, or a number
  *         allow_ports: [587]

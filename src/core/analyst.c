@@ -59,6 +59,7 @@ void analyst_destroy(struct analyst *a)
 {
     if (!a)
         return;
+    analyst_compare_fini(a);
     memory_release(a->unsaid, sizeof(uint32_t) * hosts_max(a->options.config));
     memory_release(a->unsaid_hour, sizeof(uint32_t) * hosts_max(a->options.config));
     raised_destroy(a->raised);
@@ -141,6 +142,7 @@ bool analyst_step(struct analyst *a, struct hunter *const hunters[], unsigned co
 void analyst_adopt(struct analyst *a, const struct hunt_generation *g)
 {
     a->generation = g;
+    analyst_compare_anew(a);
 }
 
 void analyst_stats(const struct analyst *a, struct analyst_stats *s)

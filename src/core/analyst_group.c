@@ -5,7 +5,7 @@
 
 #include "core/analyst_internal.h"
 
-static struct host_key group_key(const struct host_key *host)
+struct host_key analyst_subnet(const struct host_key *host)
 {
     struct host_key key = *host;
     size_t len = host_key_version(host) == 4 ? 15 : 8;
@@ -17,7 +17,7 @@ static struct host_key group_key(const struct host_key *host)
 /* Up to GROUPS of them: subnets beyond are not looked at. */
 static struct host_row *group_row(struct analyst *a, const struct host_row *row)
 {
-    struct host_key key = group_key(&row->key);
+    struct host_key key = analyst_subnet(&row->key);
     uint32_t home = (uint32_t)book_hash(a->book, key.address);
 
     for (uint32_t i = 0; i < ANALYST_GROUPS; i++) {

@@ -10,8 +10,23 @@
 #include "hunt/raised.h"
 
 #define ANALYST_PENDING 256 /* alerts that wait for the fleet's verdict */
-#define ANALYST_GROUP 4096  /* hosts of a group that are looked at */
+#define ANALYST_GROUP 4096  /* hosts of a group that a median is made of */
 #define ANALYST_GROUPS 1024 /* subnets that group rules look at */
+
+/* A host's value of a measure, for comparing it with those of its group. */
+struct analyst_peer {
+    uint64_t group;
+    double value;
+    uint32_t host; /* of the book */
+};
+
+/* All inside hosts by group and value, as they were at made_ns. */
+struct analyst_peers {
+    struct analyst_peer *peer; /* NULL = never needed */
+    uint32_t count;
+    uint64_t made_ns;         /* 0 = to be made anew */
+    uint64_t window_start_ns; /* of the values */
+};
 
 struct analyst_pending {
     struct alert alert; /* id 0 = free */
@@ -35,6 +50,7 @@ struct analyst {
     struct analyst_stats stats;
     struct analyst_pending pending[ANALYST_PENDING];
     double group[ANALYST_GROUP];
+    struct analyst_peers peers[WINDOW_COUNT][MEASURE_COUNT];
     struct host_row groups[ANALYST_GROUPS]; /* open addressing; start_ns 0 = free */
 };
 
@@ -47,6 +63,16 @@ void analyst_judge_time(struct analyst *); /* ages of what is open, ends of what
 /* The sum of a subnet's rows; all of these sums: analyst_group.c. */
 void analyst_judge_group(struct analyst *, const struct host_row *);
 void analyst_judge_groups(struct analyst *);
+
+/* The subject's host against its group, as the rule compares it; no hosts where there is nothing to
+ * compare. False: it does not stand out as the rule wants it. analyst_compare.c. */
+bool analyst_compare(struct analyst *, const struct hunt_rule *, const struct hunt_subject *,
+                     struct hunt_group *);
+void analyst_compare_anew(struct analyst *); /* tags may have changed */
+void analyst_compare_fini(struct analyst *);
+
+/* Of /24 and /64: the address of a host's subnet. */
+struct host_key analyst_subnet(const struct host_key *host);
 
 /* Telling: analyst_tell.c. */
 void analyst_tell(struct analyst *, struct alert *);

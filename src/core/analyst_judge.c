@@ -45,47 +45,15 @@ static bool is_learning(const struct analyst *a, const struct hunt_rule *r)
     return false;
 }
 
-/* Hosts of the same /24 or /64 that have the window, without the host itself. */
-static bool same_group(const struct host_key *a, const struct host_key *b)
-{
-    size_t len = host_key_version(a) == 4 ? 15 : 8;
-
-    return memcmp(a->address, b->address, len) == 0 && memcmp(a, b, sizeof(*a)) != 0;
-}
-
-static struct hunt_group group_of(struct analyst *a, const struct hunt_rule *r,
-                                  const struct hunt_subject *s)
-{
-    const struct book *b = a->book;
-    struct host_row row;
-    struct hunt_subject other = {.host_row = &row};
-    uint32_t count = 0;
-
-    for (uint32_t i = 1; i < b->high_water && count < ANALYST_GROUP; i++) {
-        const struct book_host *h = &b->host[i];
-        if (h->used && h->inside && same_group(&s->host, &h->key) &&
-            book_row(b, h, (enum host_window)r->window, a->clock_ns, &row))
-            a->group[count++] = hunt_value((enum hunt_measure)r->condition[0].measure,
-                                           (enum host_window)r->window, &other);
-    }
-    return hunt_group_of(a->group, count);
-}
-
 static void judge(struct analyst *a, const struct hunt_rule *r, const struct hunt_subject *s)
 {
+    struct hunt_group group;
     int level = hunt_evaluate(r, s);
 
     if (level < 0 || is_learning(a, r) ||
         raised_is_known(a->raised, hunt_alert_id(r, s), level, a->clock_ns))
         return;
-    if (!s->host_row || r->mads <= 0) {
-        note(a, r, s, level, NULL);
-        return;
-    }
-    struct hunt_group group = group_of(a, r, s);
-    double value =
-        hunt_value((enum hunt_measure)r->condition[0].measure, (enum host_window)r->window, s);
-    if (hunt_stands_out(r, value, &group))
+    if (analyst_compare(a, r, s, &group))
         note(a, r, s, level, &group);
 }
 

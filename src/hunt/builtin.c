@@ -21,6 +21,7 @@
 #define WHEN(...)                                                                                  \
     .condition = {__VA_ARGS__}, .condition_count = COUNT_OF(struct hunt_condition, __VA_ARGS__)
 #define LEVELS(...) .level = {__VA_ARGS__}, .level_count = COUNT_OF(double, __VA_ARGS__)
+#define COMPARE(m) .compare = MEASURE_##m + 1
 #define PORTS(...) .port = {__VA_ARGS__}, .port_count = COUNT_OF(uint16_t, __VA_ARGS__)
 
 static const struct hunt_rule rules[] = {
@@ -29,6 +30,7 @@ static const struct hunt_rule rules[] = {
      .direction = DIRECTION_OUTBOUND,
      WHEN(LEAST(OCTETS_OUT, 20 * MB), LEAST(RATIO, 0.4)),
      LEVELS(20 * MB, 200 * MB, 2000 * MB),
+     COMPARE(OUTSIDE_OUT),
      .severity = SEVERITY_MEDIUM,
      .technique = "T1048",
      .suppress_ns = 8 * HOUR,
@@ -41,12 +43,26 @@ static const struct hunt_rule rules[] = {
      .direction = DIRECTION_OUTBOUND,
      WHEN(LEAST(OCTETS_OUT, 10 * MB), LEAST(RATIO, 0.8)),
      LEVELS(10 * MB, 100 * MB, 1000 * MB),
+     COMPARE(OUTSIDE_OUT),
      .severity = SEVERITY_LOW,
      .technique = "T1041",
      .suppress_ns = 8 * HOUR,
      .template = "{host} sent {octets_out} to {peer} in an hour and received {octets_in}: "
                  "{times} times as much",
      .source = "producer/consumer ratio, SEI FloCon 2014: 10 MB up against 1 MB down is 0.82"},
+    {.name = "upload-volume",
+     .scope = SCOPE_HOST,
+     .window = WINDOW_HOUR,
+     WHEN(LEAST(OUTSIDE_OUT, 100 * MB), LEAST(OUTSIDE_RATIO, 0.4)),
+     LEVELS(100 * MB, 1000 * MB, 10000 * MB),
+     .mads = 8,
+     .severity = SEVERITY_LOW,
+     .technique = "T1030",
+     .suppress_ns = 8 * HOUR,
+     .template = "{host} sent {outside_out} to outside hosts in an hour and received {outside_in}",
+     .source = "Elastic: unusual volume sent, by host; in pieces that exfil-volume and "
+               "upload-ratio do not see, so a multiple of theirs; modified z-score (Iglewicz and "
+               "Hoaglin 1993): over 5 MADs is an outlier"},
     {.name = "long-connection",
      .scope = SCOPE_FLOW,
      WHEN(LEAST(AGE, 3600)),
@@ -125,8 +141,9 @@ static const struct hunt_rule rules[] = {
      .suppress_ns = 1 * HOUR,
      .template = "{host} tried {ports_tried} ports of {peer}, {accepted} of {opened} connections "
                  "were accepted",
-     .source = "Elastic: 50 ports of a pair in a minute; Sentinel: over 50 in 5 min; Splunk: 500 in "
-               "an hour; the UDP ports of traceroute are left out"},
+     .source =
+         "Elastic: 50 ports of a pair in a minute; Sentinel: over 50 in 5 min; Splunk: 500 in "
+         "an hour; the UDP ports of traceroute are left out"},
     {.name = "brute-force",
      .scope = SCOPE_PAIR,
      .by_port = 1,

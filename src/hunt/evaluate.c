@@ -57,12 +57,22 @@ static bool service_fits(const struct hunt_rule *r, const struct hunt_subject *s
     return !(ports && has_port(r->allow_port, r->allow_port_count, s->port));
 }
 
-static bool is_allowed(const struct hunt_rule *r, const struct host_key *host)
+static bool is_in(const struct ip_prefix *list, unsigned count, const struct host_key *host)
 {
-    for (unsigned i = 0; i < r->allow_count; i++)
-        if (ip_prefix_contains(&r->allow[i], host_key_version(host), host_key_address(host)))
+    for (unsigned i = 0; i < count; i++)
+        if (ip_prefix_contains(&list[i], host_key_version(host), host_key_address(host)))
             return true;
     return false;
+}
+
+static bool is_allowed(const struct hunt_rule *r, const struct host_key *host)
+{
+    return is_in(r->allow, r->allow_count, host);
+}
+
+static bool is_meant(const struct hunt_rule *r, const struct host_key *host)
+{
+    return !r->only_count || is_in(r->only, r->only_count, host);
 }
 
 static bool holds(const struct hunt_condition *c, double value)
@@ -91,41 +101,8 @@ int hunt_evaluate(const struct hunt_rule *r, const struct hunt_subject *s)
         if (i == 0)
             first = value;
     }
-    if (!direction_fits(r, s->inside) || !service_fits(r, s) || is_allowed(r, &s->host) ||
-        (!host_key_is_none(&s->peer) && is_allowed(r, &s->peer)))
+    if (!direction_fits(r, s->inside) || !service_fits(r, s) || !is_meant(r, &s->host) ||
+        is_allowed(r, &s->host) || (!host_key_is_none(&s->peer) && is_allowed(r, &s->peer)))
         return -1;
     return level_of(r, first);
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
-static double middle(double *v, uint32_t count)
-{
-    qsort(v, count, sizeof(*v), by_value);
-    return count % 2 ? v[count / 2] : (v[count / 2 - 1] + v[count / 2]) / 2;
-}
-
-struct hunt_group hunt_group_of(double *v, uint32_t count)
-{
-    struct hunt_group g = {.hosts = count};
-
-    if (!count)
-        return g;
-    g.median = middle(v, count);
-    for (uint32_t i = 0; i < count; i++)
-        v[i] = fabs(v[i] - g.median);
-    g.mad = middle(v, count);
-    return g;
-}
-
-bool hunt_stands_out(const struct hunt_rule *r, double value, const struct hunt_group *g)
-{
-    if (r->mads <= 0 || g->hosts < HUNT_GROUP_LEAST)
-        return true;
-    return value > g->median && value >= g->median + r->mads * g->mad;
 }

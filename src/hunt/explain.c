@@ -136,34 +136,30 @@ static void put_times(struct writer *w, const struct hunt_rule *r, const struct 
     put(w, text);
 }
 
-static int measure_find(const char *name, size_t len)
-{
-    for (int m = 0; m < MEASURE_COUNT; m++)
-        if (strlen(hunt_measures[m].name) == len && memcmp(hunt_measures[m].name, name, len) == 0)
-            return m;
-    return -1;
-}
-
-static void put_word(struct writer *w, const char *name, size_t len, const struct hunt_rule *r,
+static void put_word(struct writer *w, int word, const struct hunt_rule *r,
                      const struct hunt_subject *s)
 {
-    int m = measure_find(name, len);
+    enum host_window window = (enum host_window)r->window;
 
-#define IS(word) (len == strlen(word) && memcmp(name, word, len) == 0)
-    if (IS("host"))
+    switch (word) {
+    case WORD_HOST:
         put_subject(w, r, s);
-    else if (IS("peer"))
+        break;
+    case WORD_PEER:
         put_host(w, &s->peer);
-    else if (IS("service"))
+        break;
+    case WORD_SERVICE:
         put_service(w, s);
-    else if (IS("port"))
+        break;
+    case WORD_PORT:
         put_port(w, s);
-    else if (IS("times"))
+        break;
+    case WORD_TIMES:
         put_times(w, r, s);
-    else if (m >= 0)
-        put_measure(w, (enum hunt_measure)m,
-                    hunt_value((enum hunt_measure)m, (enum host_window)r->window, s));
-#undef IS
+        break;
+    default:
+        put_measure(w, (enum hunt_measure)word, hunt_value((enum hunt_measure)word, window, s));
+    }
 }
 
 static void put_template(struct writer *w, const struct hunt_rule *r, const struct hunt_subject *s)
@@ -173,8 +169,9 @@ static void put_template(struct writer *w, const struct hunt_rule *r, const stru
 
     while (*at) {
         const char *close = *at == '{' ? strchr(at, '}') : NULL;
-        if (close) {
-            put_word(w, at + 1, (size_t)(close - at - 1), r, s);
+        int word = close ? hunt_word_find(at + 1, (size_t)(close - at - 1)) : -1;
+        if (word >= 0) {
+            put_word(w, word, r, s);
             at = close + 1;
         } else {
             plain[0] = *at++;
@@ -207,10 +204,12 @@ static void put_group(struct writer *w, const struct hunt_rule *r, const struct 
 
     if (!g || !g->hosts)
         return;
-    snprintf(text, sizeof(text), "; %u similar host%s: median ", g->hosts,
-             g->hosts == 1 ? "" : "s");
+    snprintf(text, sizeof(text), "; %u similar host%s", g->hosts, g->hosts == 1 ? "" : "s");
     put(w, text);
-    put_measure(w, (enum hunt_measure)r->condition[0].measure, g->median);
+    put(w, g->tag ? " (" : "");
+    put(w, g->tag ? g->tag : "");
+    put(w, g->tag ? "): median " : ": median ");
+    put_measure(w, hunt_compared(r), g->median);
 }
 
 static void add_evidence(struct alert *a, const char *name, double value)
@@ -233,6 +232,7 @@ static void alert_numbers(const struct hunt_rule *r, const struct hunt_subject *
         add_evidence(a, hunt_measures[m].name, hunt_value(m, window, s));
     }
     if (g && g->hosts) {
+        add_evidence(a, "group_value", g->own);
         add_evidence(a, "group_hosts", g->hosts);
         add_evidence(a, "group_median", g->median);
         add_evidence(a, "group_mad", g->mad);

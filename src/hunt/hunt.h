@@ -11,10 +11,6 @@
 #include "weir/host.h"
 #include "weir/hunt.h"
 
-extern const struct hunt_measure_info hunt_measures[MEASURE_COUNT];
-extern const char *const hunt_direction_names[DIRECTION_COUNT];
-extern const char *const hunt_window_names[WINDOW_COUNT];
-
 /* The rules in force when nothing else is said. */
 void hunt_builtin(struct hunt_rules *);
 
@@ -37,13 +33,25 @@ struct hunt_subject {
     uint8_t inside; /* enum host_inside */
 };
 
-/* Of the host's own group: hosts of one subnet with the same measure and window. */
+/* A host's own group: inside hosts with the same tag, else of the same /24 or /64, by what they
+ * have of the compared measure. */
 struct hunt_group {
-    double median, mad;
-    uint32_t hosts; /* without the host itself */
+    double median, mad; /* of the others */
+    double own;         /* the host's */
+    uint32_t hosts;     /* others; 0 = nothing to compare with */
+    const char *tag;    /* NULL = a subnet; lives as long as the rules */
 };
 
 #define HUNT_GROUP_LEAST 5 /* hosts that a median needs to be compared with */
+#define HUNT_MAD_LEAST 0.1 /* of the median: hosts that are all alike are no reason to alert */
+
+/* What the rule compares hosts by: enum hunt_measure, MEASURE_COUNT = nothing; and in which window.
+ */
+enum hunt_measure hunt_compared(const struct hunt_rule *);
+enum host_window hunt_compared_window(const struct hunt_rule *);
+
+/* The tag of a host: that of the longest prefix that holds it; -1 = it has none. */
+int hunt_tag_of(const struct hunt_tags *, const struct host_key *);
 
 /* -1: the rule does not hold; else the level it has reached. The group's deviation is not looked
  * at. */
@@ -52,8 +60,8 @@ int hunt_evaluate(const struct hunt_rule *, const struct hunt_subject *);
 /* False: a rule of scope host cannot hold for these counters, whatever else is known. */
 bool hunt_may_hold(const struct hunt_rule *, const struct host_counters *);
 
-/* The first measure stands out among the group, or the group is too small to tell. */
-bool hunt_stands_out(const struct hunt_rule *, double value, const struct hunt_group *);
+/* The host stands out among its group as the rule wants it, or the group is too small to tell. */
+bool hunt_stands_out(const struct hunt_rule *, const struct hunt_group *);
 
 /* Value of a measure; 0 where the subject does not have it. */
 double hunt_value(enum hunt_measure, enum host_window, const struct hunt_subject *);
@@ -65,8 +73,8 @@ void hunt_alert(const struct hunt_rule *, const struct hunt_subject *, int level
 /* What alert.id will be. */
 uint64_t hunt_alert_id(const struct hunt_rule *, const struct hunt_subject *);
 
-/* Median and median absolute deviation; reorders values. */
-struct hunt_group hunt_group_of(double *values, uint32_t count);
+/* Median and median absolute deviation of rising values. */
+struct hunt_group hunt_group_of(const double *values, uint32_t count);
 
 /* Compiled for one look per delta: what a flow must have before any flow rule can hold. */
 struct hunt_filter {

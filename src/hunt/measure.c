@@ -1,16 +1,6 @@
 #include "hunt/beacon.h"
 #include "hunt/hunt.h"
 
-const struct hunt_measure_info hunt_measures[MEASURE_COUNT] = {
-#define X(symbol, name, unit, subjects, help) {name, unit, subjects, help},
-    HUNT_MEASURES(X)
-#undef X
-};
-
-const char *const hunt_direction_names[DIRECTION_COUNT] = {"any", "outbound", "inbound",
-                                                           "internal"};
-const char *const hunt_window_names[WINDOW_COUNT] = {"1m", "1h"};
-
 static double share(double part, double whole)
 {
     return whole > 0 ? part / whole : 0;

@@ -55,19 +55,31 @@ static void print_list(const char *key, const uint16_t *port, unsigned count, FI
     fputs("]\n", out);
 }
 
-static void print_allow(const struct hunt_rule *r, FILE *out)
+static void print_prefix(const struct ip_prefix *prefix, bool first, FILE *out)
 {
     char text[IP_TEXT_MAX + 4];
 
-    print_list("allow_ports", r->allow_port, r->allow_port_count, out);
-    if (!r->allow_count)
+    ip_prefix_format(prefix, text);
+    fprintf(out, "%s\"%s\"", first ? "" : ", ", text);
+}
+
+static void print_networks(const char *key, const struct ip_prefix *prefix, unsigned count,
+                           FILE *out)
+{
+    if (!count)
         return;
-    fputs("    allow: [", out);
-    for (unsigned i = 0; i < r->allow_count; i++) {
-        ip_prefix_format(&r->allow[i], text);
-        fprintf(out, "%s\"%s\"", i ? ", " : "", text);
-    }
+    fprintf(out, "    %s: [", key);
+    for (unsigned i = 0; i < count; i++)
+        print_prefix(&prefix[i], i == 0, out);
     fputs("]\n", out);
+}
+
+static void print_comparison(const struct hunt_rule *r, FILE *out)
+{
+    if (r->compare)
+        fprintf(out, "    compare: %s\n", hunt_measures[r->compare - 1].name);
+    if (r->mads > 0)
+        fprintf(out, "    mads: %.15g\n", r->mads);
 }
 
 static const char *proto_word(uint8_t proto, char text[8])
@@ -101,13 +113,14 @@ static void print_rule(const struct hunt_rule *r, FILE *out)
     if (r->scope != SCOPE_FLOW)
         fprintf(out, "    window: %s\n", hunt_window_names[r->window]);
     fprintf(out, "    direction: %s\n", hunt_direction_names[r->direction]);
+    print_networks("hosts", r->only, r->only_count, out);
     if (r->proto)
         fprintf(out, "    proto: %s\n", proto_word(r->proto, text));
     print_list("ports", r->port, r->port_count, out);
     print_conditions(r, out);
-    if (r->mads > 0)
-        fprintf(out, "    mads: %.15g\n", r->mads);
-    print_allow(r, out);
+    print_comparison(r, out);
+    print_networks("allow", r->allow, r->allow_count, out);
+    print_list("allow_ports", r->allow_port, r->allow_port_count, out);
     fprintf(out, "    severity: %s\n", alert_severity_names[r->severity]);
     print_quoted("technique", r->technique, out);
     fprintf(out, "    suppress: %" PRIu64 "s\n", r->suppress_ns / 1000000000);
@@ -115,8 +128,25 @@ static void print_rule(const struct hunt_rule *r, FILE *out)
     print_quoted("source", r->source, out);
 }
 
+static void print_tag(const struct hunt_tags *t, uint32_t tag, FILE *out)
+{
+    bool first = true;
+
+    fprintf(out, "  %s: [", t->name[tag]);
+    for (uint32_t i = 0; i < t->prefix_count; i++) {
+        if (t->tag[i] != tag)
+            continue;
+        print_prefix(&t->prefix[i], first, out);
+        first = false;
+    }
+    fputs("]\n", out);
+}
+
 void hunt_rules_print(const struct hunt_rules *rules, FILE *out)
 {
+    fputs(rules->tags.count ? "tags:\n" : "", out);
+    for (uint32_t i = 0; i < rules->tags.count; i++)
+        print_tag(&rules->tags, i, out);
     fputs("rules:\n", out);
     for (uint32_t i = 0; i < rules->count; i++)
         print_rule(&rules->rule[i], out);

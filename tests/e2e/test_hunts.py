@@ -171,12 +171,12 @@ def test_a_bad_rules_file_does_not_start(net):
 
 def test_hunts_lists_rules_with_thresholds_and_sources():
     text = run('hunts').stdout
-    for rule in ('exfil-volume', 'upload-ratio', 'long-connection', 'dns-tunnel', 'icmp-tunnel', 'tls-vpn',
+    for rule in ('exfil-volume', 'upload-ratio', 'upload-volume', 'long-connection', 'dns-tunnel', 'icmp-tunnel', 'tls-vpn',
                  'lateral-movement', 'host-sweep', 'port-scan', 'brute-force', 'connection-count', 'flood-victim',
                  'beacon', 'policy-port'):
         assert f'\n{rule} (' in '\n' + text
-    assert text.count('  source: ') == 14
-    assert 'octets_out >= 20 MB, ratio >= 0.4; again at 200 MB, 2000 MB' in text
+    assert text.count('  source: ') == 15
+    assert 'octets_out >= 20 MB, ratio >= 0.4, outside_out compared with its group; again at 200 MB, 2000 MB' in text
 
 
 def test_what_hunts_writes_as_yaml_it_reads(tmp_path):

@@ -144,7 +144,7 @@ static void any_alert_is_safe(void **state)
         memcpy(a.community_id, "1:x", 4);
         a.measure = "octets_out";
         for (unsigned i = 0; i < ALERT_EVIDENCE_MAX; i++)
-            a.evidence[i].name = (const char *[]){"a", "b", "c", "d", "e", "f", "g", "h"}[i];
+            a.evidence[i].name = &"abcdefghijklmnop"[i];
         for (size_t i = 0; i < sizeof(face) / sizeof(*face); i++) {
             size_t len = face[i](&config, &a, line);
             assert_true(len < ALERT_LINE_MAX);

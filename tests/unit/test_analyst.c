@@ -251,6 +251,108 @@ static void busy_hosts_are_compared_with_their_subnet(void **state)
     }
 }
 
+static void large(struct fixture *f, uint32_t host, uint64_t ns)
+{
+    struct flow_delta d = delta_tcp(IN(host), OUT(1), 443, ns);
+
+    d.octets[0] = d.total.octets[0] = 30000000;
+    feed(f, &d, 1);
+    turn(f, ns);
+}
+
+/* Each of these hosts sends so much to the outside within an hour, in many connections. */
+static void uploads(struct fixture *f, uint32_t host, uint32_t megabytes, uint64_t ns)
+{
+    static struct flow_delta d[FLOW_DELTA_BURST];
+
+    for (uint32_t i = 0; i < megabytes; i++) {
+        struct flow_delta *one = &d[i % FLOW_DELTA_BURST];
+        *one = delta_tcp(host, OUT(i), 443, ns);
+        one->octets[0] = one->total.octets[0] = 1000000;
+        if (i % FLOW_DELTA_BURST == FLOW_DELTA_BURST - 1 || i + 1 == megabytes)
+            feed(f, d, i % FLOW_DELTA_BURST + 1);
+    }
+    turn(f, ns);
+}
+
+static void volume_is_compared_with_the_subnet(void **state)
+{
+    (void)state;
+
+    for (int alike = 0; alike < 2; alike++) {
+        struct fixture *f = open_analyst(false);
+        uint64_t ns = START_NS + 1200 * SECOND;
+        for (uint32_t host = 1; host <= 14; host++)
+            uploads(f, IN(host), alike ? 95 : 2, ns);
+        uploads(f, IN(1000), 99, ns); /* of another subnet */
+        uploads(f, IN(20), 120, ns + SECOND);
+        assert_int_equal(f->told_count, alike ? 0 : 1);
+        if (!alike) {
+            assert_string_equal(f->told[0].rule, "upload-volume");
+            assert_string_equal(f->told[0].text,
+                                "10.0.0.20 sent 120 MB to outside hosts in an hour and received "
+                                "7.2 kB; 14 similar hosts: median 2.0 MB");
+        }
+        close_analyst(f);
+    }
+}
+
+static void a_large_upload_tells_what_others_do(void **state)
+{
+    (void)state;
+    struct fixture *f = open_analyst(false);
+
+    for (uint32_t host = 1; host <= 6; host++)
+        uploads(f, IN(host), 3, START_NS);
+    large(f, 20, START_NS + SECOND);
+    assert_int_equal(f->told_count, 2);
+    for (unsigned i = 0; i < 2; i++)
+        assert_non_null(strstr(f->told[i].text, "; 6 similar hosts: median 3.0 MB"));
+    close_analyst(f);
+}
+
+static void tags_make_groups(void **state)
+{
+    (void)state;
+    static const char text[] = "tags:\n  servers: [10.0.0.1, 10.0.1.0/24, 10.0.2.0/24]\n";
+    struct fixture *f = open_analyst(false);
+    struct config_error error;
+
+    assert_int_equal(
+        config_load_rules_memory("r", text, strlen(text), &f->generation.rules, &error), 0);
+    for (uint32_t host = 0; host < 6; host++) {
+        uploads(f, IN(256 * (1 + host % 2) + host), 95, START_NS);
+        uploads(f, IN(10 + host), 1, START_NS);
+    }
+    uploads(f, IN(1), 110, START_NS + SECOND); /* as other servers */
+    assert_int_equal(f->told_count, 0);
+    uploads(f, IN(2), 110, START_NS + 2 * SECOND); /* as nobody beside it */
+    assert_int_equal(f->told_count, 1);
+    assert_non_null(strstr(f->told[0].text, "10.0.0.2 sent 110 MB"));
+    assert_non_null(strstr(f->told[0].text, "; 6 similar hosts: median 1.0 MB"));
+    uploads(f, IN(1), 200, START_NS + 3 * SECOND);
+    assert_int_equal(f->told_count, 2);
+    assert_non_null(strstr(f->told[1].text, "; 6 similar hosts (servers): median 95 MB"));
+    close_analyst(f);
+}
+
+static void a_new_window_is_compared_anew(void **state)
+{
+    (void)state;
+    struct fixture *f = open_analyst(false);
+    uint64_t end = START_NS + 3599 * SECOND;
+
+    for (uint32_t host = 1; host <= 6; host++)
+        uploads(f, IN(host), 95, end);
+    uploads(f, IN(20), 120, end);
+    assert_int_equal(f->told_count, 0);
+    for (uint32_t host = 1; host <= 6; host++)
+        uploads(f, IN(host), 1, end + SECOND);
+    uploads(f, IN(20), 120, end + SECOND);
+    assert_int_equal(f->told_count, 1);
+    close_analyst(f);
+}
+
 static void a_subnet_is_judged_as_a_whole(void **state)
 {
     (void)state;
@@ -313,15 +415,6 @@ static void changed_hosts_are_pushed_and_windows_end_whole(void **state)
     analyst_flush(f->analyst);
     assert_int_equal(f->pushed_count, first + 12);
     close_analyst(f);
-}
-
-static void large(struct fixture *f, uint32_t host, uint64_t ns)
-{
-    struct flow_delta d = delta_tcp(IN(host), OUT(1), 443, ns);
-
-    d.octets[0] = d.total.octets[0] = 30000000;
-    feed(f, &d, 1);
-    turn(f, ns);
 }
 
 static void the_fleet_decides_who_tells(void **state)
@@ -387,6 +480,10 @@ int main(void)
         cmocka_unit_test(a_sweep_alerts_before_its_attempts_fail),
         cmocka_unit_test(new_edges_alert_after_learning),
         cmocka_unit_test(busy_hosts_are_compared_with_their_subnet),
+        cmocka_unit_test(volume_is_compared_with_the_subnet),
+        cmocka_unit_test(a_large_upload_tells_what_others_do),
+        cmocka_unit_test(tags_make_groups),
+        cmocka_unit_test(a_new_window_is_compared_anew),
         cmocka_unit_test(a_subnet_is_judged_as_a_whole),
         cmocka_unit_test(changed_hosts_are_pushed_and_windows_end_whole),
         cmocka_unit_test(the_fleet_decides_who_tells),

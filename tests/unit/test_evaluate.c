@@ -224,11 +224,93 @@ static void connection_count(void **state)
     ASSERT_LEVEL("connection-count", -1, &t.s);
     t.row.counters.value[HOST_OPENED] = 2000;
     ASSERT_LEVEL("connection-count", 0, &t.s);
-    struct hunt_group g = {.median = 100, .mad = 10, .hosts = HUNT_GROUP_LEAST};
-    assert_false(hunt_stands_out(rule("connection-count"), 179, &g));
-    assert_true(hunt_stands_out(rule("connection-count"), 180, &g));
-    g.hosts--; /* too few to compare with */
-    assert_true(hunt_stands_out(rule("connection-count"), 1, &g));
+}
+
+static bool stands_out(const char *name, double own, double median, double mad, uint32_t hosts)
+{
+    struct hunt_group g = {.own = own, .median = median, .mad = mad, .hosts = hosts};
+
+    return hunt_stands_out(rule(name), &g);
+}
+
+static void those_who_stand_out(void **state)
+{
+    (void)state;
+
+    assert_false(stands_out("connection-count", 259, 100, 20, HUNT_GROUP_LEAST));
+    assert_true(stands_out("connection-count", 260, 100, 20, HUNT_GROUP_LEAST));
+    /* too few to compare with */
+    assert_true(stands_out("connection-count", 1, 100, 20, HUNT_GROUP_LEAST - 1));
+    /* all alike: a tenth of the median stands for the deviation */
+    assert_false(stands_out("connection-count", 179, 100, 0, 20));
+    assert_true(stands_out("connection-count", 180, 100, 0, 20));
+    assert_false(stands_out("connection-count", 0, 0, 0, 20));
+    assert_true(stands_out("upload-volume", 200e6, 2e6, 1e6, 14));
+    assert_false(stands_out("upload-volume", 200e6, 150e6, 1e6, 14));
+    assert_true(stands_out("exfil-volume", 1, 150e6, 1e6, 14)); /* compared, not judged by it */
+}
+
+static void what_is_compared(void **state)
+{
+    (void)state;
+    struct hunt_rule mine = *rule("connection-count");
+
+    assert_int_equal(hunt_compared(&mine), MEASURE_OPENED);
+    assert_int_equal(hunt_compared_window(&mine), WINDOW_MINUTE);
+    mine.compare = MEASURE_PEERS + 1;
+    assert_int_equal(hunt_compared(&mine), MEASURE_PEERS);
+    assert_int_equal(hunt_compared(rule("exfil-volume")), MEASURE_OUTSIDE_OUT);
+    assert_int_equal(hunt_compared_window(rule("exfil-volume")), WINDOW_HOUR);
+    assert_int_equal(hunt_compared(rule("beacon")), MEASURE_COUNT);
+}
+
+static void upload_volume(void **state)
+{
+    (void)state;
+    struct subject t;
+
+    host(&t, 0, 0, 0);
+    t.row.counters.value[HOST_OUTSIDE_OUT] = 99999999;
+    ASSERT_LEVEL("upload-volume", -1, &t.s);
+    t.row.counters.value[HOST_OUTSIDE_OUT] = 100000000;
+    ASSERT_LEVEL("upload-volume", 0, &t.s);
+    t.row.counters.value[HOST_OUTSIDE_IN] = 50000000; /* ratio 0.33 */
+    ASSERT_LEVEL("upload-volume", -1, &t.s);
+}
+
+static void only_the_hosts_that_are_meant(void **state)
+{
+    (void)state;
+    struct subject t;
+    struct hunt_rule mine = *rule("exfil-volume");
+
+    mine.only[mine.only_count++] =
+        (struct ip_prefix){.address = {10, 0, 1}, .version = 4, .length = 24};
+    flow(&t, 443, 60, 100, 20000000, 0); /* 10.0.0.1 */
+    assert_int_equal(hunt_evaluate(&mine, &t.s), -1);
+    mine.only[mine.only_count++] =
+        (struct ip_prefix){.address = {10, 0, 0}, .version = 4, .length = 24};
+    assert_int_equal(hunt_evaluate(&mine, &t.s), 0);
+}
+
+static void the_longest_prefix_names_a_host(void **state)
+{
+    (void)state;
+    struct hunt_tags tags = {
+        .count = 2,
+        .prefix_count = 3,
+        .prefix = {{.address = {10}, .version = 4, .length = 8},
+                   {.address = {10, 0, 0, 1}, .version = 4, .length = 32},
+                   {.address = {0xfd}, .version = 6, .length = 8}},
+        .tag = {0, 1, 1},
+    };
+    struct host_key six = {.address = {0xfd, 1}}, one = key4(0x0a000001), two = key4(0x0a000002);
+    struct host_key none = key4(0x0b000001);
+
+    assert_int_equal(hunt_tag_of(&tags, &one), 1);
+    assert_int_equal(hunt_tag_of(&tags, &two), 0);
+    assert_int_equal(hunt_tag_of(&tags, &six), 1);
+    assert_int_equal(hunt_tag_of(&tags, &none), -1);
 }
 
 static void flood_victim(void **state)
@@ -345,7 +427,7 @@ static void an_alert_explains_itself(void **state)
     (void)state;
     struct subject t;
     struct alert a;
-    struct hunt_group g = {.median = 2000000, .mad = 10, .hosts = 14};
+    struct hunt_group g = {.own = 9e8, .median = 2000000, .mad = 10, .hosts = 14};
 
     hunt_alert(rule("exfil-volume"), flow(&t, 443, 47 * 60, 100, 812000000, 26190000), 1, &g, &a);
     assert_string_equal(a.text, "10.0.0.1 sent 812 MB to 198.0.0.1:443 in 47 min, 31 times what it "
@@ -354,7 +436,12 @@ static void an_alert_explains_itself(void **state)
     assert_true(a.value == 812000000 && a.threshold == 200000000);
     assert_int_equal(a.severity, SEVERITY_HIGH);
     assert_true(a.has_peer && a.has_port && a.port == 443);
-    assert_int_equal(a.evidence_count, 5);
+    assert_int_equal(a.evidence_count, 6);
+    assert_string_equal(a.evidence[2].name, "group_value");
+    assert_true(a.evidence[2].value == 9e8 && a.evidence[4].value == 2e6);
+    g.tag = "printers";
+    hunt_alert(rule("exfil-volume"), &t.s, 1, &g, &a);
+    assert_non_null(strstr(a.text, "; 14 similar hosts (printers): median 2.0 MB"));
     assert_true(a.id == hunt_alert_id(rule("exfil-volume"), &t.s));
     assert_true(a.id != hunt_alert_id(rule("tls-vpn"), &t.s));
     hunt_alert(rule("host-sweep"),
@@ -376,12 +463,18 @@ static void an_alert_explains_itself(void **state)
 static void median_and_mad(void **state)
 {
     (void)state;
-    double odd[] = {9, 1, 5, 3, 100}, even[] = {4, 2, 8, 6};
+    double odd[] = {1, 3, 5, 9, 100}, even[] = {2, 4, 6, 8}, same[] = {7, 7, 7, 7};
 
     struct hunt_group g = hunt_group_of(odd, 5);
     assert_true(g.median == 5 && g.mad == 4 && g.hosts == 5);
     g = hunt_group_of(even, 4);
     assert_true(g.median == 5 && g.mad == 2);
+    g = hunt_group_of(same, 4);
+    assert_true(g.median == 7 && g.mad == 0);
+    g = hunt_group_of(odd, 1);
+    assert_true(g.median == 1 && g.mad == 0);
+    g = hunt_group_of(odd + 2, 2);
+    assert_true(g.median == 7 && g.mad == 2);
     g = hunt_group_of(NULL, 0);
     assert_int_equal(g.hosts, 0);
 }
@@ -400,6 +493,11 @@ int main(void)
         cmocka_unit_test(port_scan),
         cmocka_unit_test(brute_force),
         cmocka_unit_test(connection_count),
+        cmocka_unit_test(those_who_stand_out),
+        cmocka_unit_test(what_is_compared),
+        cmocka_unit_test(upload_volume),
+        cmocka_unit_test(only_the_hosts_that_are_meant),
+        cmocka_unit_test(the_longest_prefix_names_a_host),
         cmocka_unit_test(flood_victim),
         cmocka_unit_test(beacon),
         cmocka_unit_test(policy_port),

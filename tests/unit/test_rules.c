@@ -104,13 +104,53 @@ static void new_rules_come_behind(void **state)
     assert_true(r->suppress_ns == 1800 * SECOND && r->level[1] == 5000);
 }
 
+static void tags_name_networks(void **state)
+{
+    (void)state;
+
+    assert_int_equal(load("tags:\n"
+                          "  servers: [10.1.0.0/24, 2001:db8::/64]\n"
+                          "  printer: 10.2.0.7\n"
+                          "rules:\n"
+                          "  - name: exfil-volume\n"
+                          "    hosts: [servers, 10.3.0.0/16]\n"
+                          "    allow: printer\n"
+                          "    compare: opened\n"
+                          "    mads: 3\n"
+                          "  - name: upload-ratio\n"
+                          "    compare: none\n"),
+                     0);
+    assert_int_equal(rules.tags.count, 2);
+    assert_int_equal(rules.tags.prefix_count, 3);
+    assert_int_equal(rules.tags.tag[2], 1);
+    const struct hunt_rule *r = find("exfil-volume");
+    assert_int_equal(r->only_count, 3);
+    assert_int_equal(r->only[1].version, 6);
+    assert_int_equal(r->allow_count, 1);
+    assert_int_equal(r->allow[0].address[3], 7);
+    assert_int_equal(r->compare, MEASURE_OPENED + 1);
+    assert_int_equal(find("upload-ratio")->compare, 0);
+    char *text = NULL;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+    before = rules;
+    hunt_rules_print(&rules, out);
+    fclose(out);
+    memset(&rules, 0, sizeof(rules));
+    if (config_load_rules_memory("printed", text, len, &rules, &error))
+        fail_msg("%s", error.text);
+    assert_memory_equal(&rules, &before, sizeof(rules));
+    free(text);
+}
+
 static void errors_name_line_key_and_what_was_expected(void **state)
 {
     (void)state;
     static const struct {
         const char *text, *error;
     } c[] = {
-        {"rulez: []\n", "rules.yaml:1: rulez: no such key (a rules file has rules: alone)"},
+        {"rulez: []\n",
+         "rules.yaml:1: rulez: no such key (a rules file has tags: and rules: alone)"},
         {"rules: 5\n", "rules.yaml:1: rules: expected a list of rules, found a value"},
         {"rules:\n  - scope: flow\n", "rules.yaml:2: rules[0].scope: a rule begins with its name"},
         {"rules:\n  - name: Bad Name\n",
@@ -141,8 +181,35 @@ static void errors_name_line_key_and_what_was_expected(void **state)
         {"rules:\n  - name: beacon\n    ports: {a: b}\n",
          "rules.yaml:3: rules[0].ports: expected a list of ports, found a mapping"},
         {"rules:\n  - name: beacon\n    allow: [300.1.2.3]\n",
-         "rules.yaml:3: rules[0].allow[0]: \"300.1.2.3\" is not an address or prefix "
+         "rules.yaml:3: rules[0].allow[0]: \"300.1.2.3\" is not an address, a prefix "
+         "(192.0.2.0/24, 2001:db8::/32), or one of tags:"},
+        {"tags: {servers: 10.1.0.0/24}\nrules:\n  - name: beacon\n    hosts: servrs\n",
+         "rules.yaml:4: rules[0].hosts: \"servrs\" is not an address, a prefix (192.0.2.0/24, "
+         "2001:db8::/32), or one of tags:"},
+        {"tags:\n  servers: [10.1.0.0/33]\n",
+         "rules.yaml:2: tags.servers[0]: \"10.1.0.0/33\" is not an address or prefix "
          "(192.0.2.0/24, 2001:db8::/32)"},
+        {"tags:\n  My Servers: 10.1.0.0/24\n",
+         "rules.yaml:2: tags.My Servers: \"My Servers\" is not a name (a-z, 0-9, - and _)"},
+        {"tags:\n  a: 10.1.0.0/24\n  a: 10.2.0.0/24\n", "rules.yaml:3: tags.a: given twice"},
+        {"tags: [a, b]\n", "rules.yaml:1: tags: expected names and their networks, found a list"},
+        {"rules:\n  - name: beacon\ntags: {a: 10.1.0.0/24}\n",
+         "rules.yaml:3: tags: must stand before rules:"},
+        {"rules: []\nrules: []\n", "rules.yaml:2: rules: given twice"},
+        {"rules:\n  - name: beacon\n  - name: x\n    scope: flow\n    when: {age: 5m}\n"
+         "  - name: beacon\n",
+         "rules.yaml:6: rules[2].name: \"beacon\" has been given before in this file"},
+        {"rules:\n  - name: exfil-volume\n    compare: age\n",
+         "rules.yaml:3: rules[0].compare: \"age\" is not a measure of hosts, or none (weir hunts "
+         "--measures)"},
+        {"rules:\n  - name: long-connection\n    mads: 5\n",
+         "rules.yaml:4: rules[0]: mads needs scope host, or compare"},
+        {"rules:\n  - name: x\n    scope: group\n    when: {opened: 5}\n    compare: opened\n",
+         "rules.yaml:6: rules[0]: compare needs scope flow, pair or host"},
+        {"rules:\n\t- name: beacon\n",
+         "rules.yaml:2: not valid YAML: found character that cannot start any token"},
+        {"rules:\n  - name: !secret beacon\n", "rules.yaml:2: rules[0].name: tags (!) are not "
+                                               "allowed here"},
         {"rules:\n  - name: beacon\n    severity: worse\n",
          "rules.yaml:3: rules[0].severity: \"worse\" is not info, low, medium, high or critical"},
         {"rules:\n  - name: beacon\n    levels: [0.9, 0.8]\n",
@@ -176,7 +243,8 @@ static void errors_name_line_key_and_what_was_expected(void **state)
 static void nothing_changes_nothing(void **state)
 {
     (void)state;
-    static const char *const text[] = {"", "rules:\n", "rules: []\n", "# only words\n"};
+    static const char *const text[] = {"",     "rules:\n",       "rules: []\n", "# only words\n",
+                                       "{}\n", "tags:\nrules:\n"};
 
     for (size_t i = 0; i < sizeof(text) / sizeof(*text); i++) {
         assert_int_equal(load(text[i]), 0);
@@ -206,6 +274,7 @@ int main(void)
         cmocka_unit_test(what_is_printed_reads_back),
         cmocka_unit_test(a_builtin_rule_changes_where_it_is_told),
         cmocka_unit_test(new_rules_come_behind),
+        cmocka_unit_test(tags_name_networks),
         cmocka_unit_test(errors_name_line_key_and_what_was_expected),
         cmocka_unit_test(nothing_changes_nothing),
         cmocka_unit_test(no_more_than_fits),
