@@ -4,7 +4,8 @@
  *
  *     collector_store.c  where a message waits: queue, spool, bounds, drops
  *     collector_send.c   what goes out when, and what the session's events mean
- *     collector.c        life, records in, figures out
+ *     collector.c        life, records in
+ *     account.c          figures out
  */
 #pragma once
 

@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import pathlib
+import signal
 import socket
 import struct
 import subprocess
@@ -19,7 +20,7 @@ import time
 
 from patience import wait_for
 
-FLOW_ID, NOT_SENT = 148, 166
+FLOW_ID, NOT_SENT = 148, (166, 167, 168)
 HEADER = struct.Struct('!HHIII')
 
 
@@ -93,9 +94,10 @@ class Stream:
             return
         count = len(body) // size
         self.sequence += count
-        for place, width in [places[NOT_SENT]] if NOT_SENT in places else []:
+        if all(element in places for element in NOT_SENT):
             for i in range(count):
-                self.not_sent.append(int.from_bytes(body[i * size + place:i * size + place + width], 'big'))
+                at = [(i * size + place, width) for place, width in map(places.get, NOT_SENT)]
+                self.not_sent.append([int.from_bytes(body[a:a + width], 'big') for a, width in at])
         if FLOW_ID in places:
             place, width = places[FLOW_ID]
             assert width == 8
@@ -167,7 +169,9 @@ class Collector:
         self.port = 0
         self.process = None
 
-    def start(self):
+    def start(self, rate=None):
+        if rate is not None:
+            self.words[1] = str(rate)
         listens = sum(e['event'] == 'listen' for e in self.events())
         self.process = subprocess.Popen([sys.executable, __file__, str(self.port), self.path, *self.words])
         wait_for(lambda: sum(e['event'] == 'listen' for e in self.events()) > listens, 'the collector to listen')
@@ -191,7 +195,15 @@ class Collector:
         return [e for e in self.events() if e['event'] == 'problem']
 
     def not_sent(self):
-        return max((e['value'] for e in self.events() if e['event'] == 'not_sent'), default=0)
+        """The latest word: records, packets, octets."""
+        return ([e['value'] for e in self.events() if e['event'] == 'not_sent'] or [[0, 0, 0]])[-1]
+
+    def count(self):
+        """Of ids(), at no cost."""
+        try:
+            return os.path.getsize(self.path) // 8
+        except FileNotFoundError:
+            return 0
 
     def ids(self):
         try:
@@ -255,6 +267,10 @@ class Load:
         assert self.last['done']
         assert all(c['closed'] for c in self.last['collectors']), self.last
         return self.last
+
+    def enough(self):
+        """No more records are made; waits for nothing."""
+        self.process.send_signal(signal.SIGUSR1)
 
     def terminate(self):
         self.process.terminate()

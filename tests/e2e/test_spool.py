@@ -140,7 +140,7 @@ def test_full_disk(tmp_path, reader):
     reader.start()
     done = load.finish()['collectors'][0]
     wait_for(lambda: missing(reader, 60_000) == done['dropped'], 'exactly what was counted to be missing')
-    wait_for(lambda: reader.not_sent() == done['dropped'], 'the collector to be told')
+    wait_for(lambda: reader.not_sent()[0] == done['dropped'], 'the collector to be told')
     assert done['spool_errors'] > 0 and not reader.problems()
 
 

@@ -7,6 +7,7 @@
  * is room. Prints a JSON line every 100 ms and at the end:
  *     {"handed":N,"cpu_ms":N,"done":false,"collectors":[{"name":...,"state":...,"delivered":N,...}]}
  * Ends when all records are delivered, or by SIGTERM like a sensor: with what is left in the spool.
+ * SIGUSR1: no more records, however few they were.
  * Events go to stderr. Exit code 0; 1 when a ledger did not close; 2 when it could not begin.
  */
 #include <assert.h>
@@ -29,12 +30,14 @@
 #define PRINT_NS (SECOND / 10)
 #define TURN 256
 
-static volatile sig_atomic_t told_to_end;
+static volatile sig_atomic_t told_to_end, enough;
 
 static void on_signal(int signal)
 {
-    (void)signal;
-    told_to_end = 1;
+    if (signal == SIGUSR1)
+        enough = 1;
+    else
+        told_to_end = 1;
 }
 
 static uint64_t now_ns(void)
@@ -150,6 +153,8 @@ static uint64_t run(struct exporter *e, uint64_t records, uint64_t rate, bool *c
 
     while (!told_to_end && (id < records || !all_delivered(e))) {
         uint64_t now = now_ns(), due = rate ? (now - begin) * rate / SECOND : records;
+        if (enough)
+            records = id;
         for (int i = 0; i < TURN && id < records && id < due && (rate || exporter_room(e)); i++)
             add(e, ++id);
         exporter_step(e,
@@ -184,6 +189,7 @@ int main(int argc, char **argv)
     bool closed = true;
 
     signal(SIGTERM, on_signal);
+    signal(SIGUSR1, on_signal);
     signal(SIGPIPE, SIG_IGN);
     if (argc != 4 || config_load(argv[1], &config, &why)) {
         fprintf(stderr, "%s\n", argc == 4 ? why.text : "export_load CONFIG RECORDS RATE");
