@@ -5,6 +5,10 @@
  * With rotation, path names a series: flows.ipfix becomes flows-20260102T030405Z.ipfix, called
  * .part until it is complete and on disk. Without, path is written itself: a file, a fifo, a
  * device; - is stdout. A message that could only be written in part is cut off again.
+ *
+ * An IPFIX file of an earlier run is a stream that has ended: it gets the name it would have with
+ * rotation, and path begins anew. Lines of JSON are added to those of before. A file that holds
+ * something else is nobody's to write to.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,19 +20,24 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
+#include "base/clock.h"
 #include "export/session.h"
+#include "export/writer.h"
 
 #define FILE_NAME_MAX 256
 #define FILE_TRIES 100  /* files of one second */
 #define PIPE_CHUNK 4096 /* what a pipe that polls writable takes without waiting */
 #define PART ".part"
+#define HEAD_LEN 8 /* version, length, export time (RFC 7011 §3.1) */
 
 struct file_session {
     struct session base;
     int directory;
-    char name[FILE_NAME_MAX]; /* within it, as configured */
-    char part[FILE_NAME_MAX]; /* that is being written, while rotating */
-    bool rotates, is_stdout, overwrite, regular, began;
+    char name[FILE_NAME_MAX];                /* within it, as configured */
+    char part[FILE_NAME_MAX + sizeof(PART)]; /* that is being written, while rotating */
+    char whole[FILE_NAME_MAX]; /* its name when complete; else that of what was set aside */
+    bool rotates, is_stdout, ipfix, overwrite, regular, began;
     uint64_t opened_ns, size, complete; /* octets; up to the end of a whole message */
     size_t left;                        /* of the message that is being written */
     uint64_t (*utc_ns)(void *);
@@ -47,9 +56,9 @@ static int fail_file(struct file_session *f, const char *doing, int error)
 }
 
 /* flows.ipfix at 3:04:05 -> flows-20260102T030405Z.ipfix, then flows-20260102T030405Z.1.ipfix */
-static void part_name(struct file_session *f, unsigned again)
+static void stamped_name(const struct file_session *f, time_t seconds, unsigned again,
+                         char name[FILE_NAME_MAX])
 {
-    time_t seconds = (time_t)(f->utc_ns(f->utc_context) / 1000000000);
     const char *dot = strrchr(f->name, '.');
     int stem = dot && dot != f->name ? (int)(dot - f->name) : (int)strlen(f->name);
     char stamp[24], number[16] = "";
@@ -59,30 +68,78 @@ static void part_name(struct file_session *f, unsigned again)
     strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", &utc);
     if (again)
         snprintf(number, sizeof(number), ".%u", again);
-    snprintf(f->part, sizeof(f->part), "%.*s-%s%s%s" PART, stem < 200 ? stem : 200, f->name, stamp,
-             number, f->name + stem);
+    snprintf(name, FILE_NAME_MAX, "%.*s-%s%s%.40s", stem < 160 ? stem : 160, f->name, stamp, number,
+             f->name + stem);
 }
 
-static void whole_name(const struct file_session *f, char name[FILE_NAME_MAX])
+static bool is_there(const struct file_session *f, const char *name)
 {
-    snprintf(name, FILE_NAME_MAX, "%.*s", (int)(strlen(f->part) - strlen(PART)), f->part);
+    return faccessat(f->directory, name, F_OK, 0) == 0;
 }
 
 /* Neither the file nor its .part may be there already. */
 static int open_part(struct file_session *f)
 {
-    char whole[FILE_NAME_MAX];
+    time_t seconds = (time_t)(f->utc_ns(f->utc_context) / NS_PER_S);
 
     for (unsigned again = 0; again < FILE_TRIES; again++) {
-        part_name(f, again);
-        whole_name(f, whole);
-        if (faccessat(f->directory, whole, F_OK, 0) == 0)
+        stamped_name(f, seconds, again, f->whole);
+        if (is_there(f, f->whole))
             continue;
+        snprintf(f->part, sizeof(f->part), "%s" PART, f->whole);
         int fd = openat(f->directory, f->part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
         if (fd >= 0 || errno != EEXIST)
             return fd < 0 ? -errno : fd;
     }
     return -EEXIST;
+}
+
+/* --- What is there before --- */
+
+/* The begin of what path names: HEAD_LEN; 0: nothing, or no file that holds something; -EEXIST:
+ * other than what would be written. */
+static int read_head(const struct file_session *f, uint8_t head[HEAD_LEN])
+{
+    struct stat st;
+
+    if (fstatat(f->directory, f->name, &st, 0) < 0 || !S_ISREG(st.st_mode) || !st.st_size)
+        return 0;
+    int fd = openat(f->directory, f->name, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    bool whole = read(fd, head, HEAD_LEN) == HEAD_LEN;
+    close(fd);
+    bool same = f->ipfix ? load_be16(head) == IPFIX_VERSION && load_be16(head + 2) >= MESSAGE_HEADER
+                         : head[0] == '{';
+    return whole && same ? HEAD_LEN : -EEXIST;
+}
+
+/* The stream of an earlier run gets a name of its own, left at f->whole. */
+static int set_aside(struct file_session *f, time_t began)
+{
+    for (unsigned again = 0; again < FILE_TRIES; again++) {
+        stamped_name(f, began, again, f->whole);
+        if (!is_there(f, f->whole))
+            return renameat(f->directory, f->name, f->directory, f->whole) < 0 ? -errno : 0;
+    }
+    return -EEXIST;
+}
+
+static int make_way(struct file_session *f)
+{
+    uint8_t head[HEAD_LEN];
+    int len = f->began ? 0 : read_head(f, head);
+
+    f->whole[0] = '\0';
+    if (len == -EEXIST)
+        return session_fail(&f->base, len, "%.200s: holds something else: remove it first",
+                            f->base.config->path);
+    if (len < 0)
+        return fail_file(f, "read", len);
+    if (!len || !f->ipfix || f->overwrite)
+        return 0;
+    int rc = set_aside(f, (time_t)load_be32(head + 4));
+    return rc ? fail_file(f, "rename what was there", rc) : 0;
 }
 
 static int open_plain(struct file_session *f)
@@ -95,15 +152,30 @@ static int open_plain(struct file_session *f)
     return fd < 0 ? -errno : fd;
 }
 
+/* --- The session --- */
+
+/* Where it leads, as it is told. */
+static void name_peer(struct file_session *f)
+{
+    char before[FILE_NAME_MAX + 32] = "";
+
+    if (!f->rotates && f->whole[0])
+        snprintf(before, sizeof(before), " (what was there: %.100s)", f->whole);
+    snprintf(f->base.peer, sizeof(f->base.peer), "%.120s%s",
+             f->rotates ? f->part : f->base.config->path, before);
+}
+
 static int open_file(struct file_session *f, uint64_t now_ns)
 {
     struct stat st;
-    int fd = f->rotates ? open_part(f) : open_plain(f);
+    int rc = f->rotates || f->is_stdout ? 0 : make_way(f);
 
+    if (rc)
+        return rc;
+    int fd = f->rotates ? open_part(f) : open_plain(f);
     if (fd < 0)
         return fail_file(f, "open", fd);
-    snprintf(f->base.peer, sizeof(f->base.peer), "%.255s",
-             f->rotates ? f->part : f->base.config->path);
+    name_peer(f);
     f->base.fd = fd;
     f->regular = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
     f->size = f->complete = f->regular && !f->is_stdout ? (uint64_t)st.st_size : 0;
@@ -128,12 +200,9 @@ static int file_open(struct session *s, uint64_t now_ns)
 /* The file gets its name when all of it is on disk; one without content goes. */
 static int complete_part(struct file_session *f)
 {
-    char whole[FILE_NAME_MAX];
-
     if (!f->complete)
         return unlinkat(f->directory, f->part, 0) < 0 ? -errno : 0;
-    whole_name(f, whole);
-    return renameat(f->directory, f->part, f->directory, whole) < 0 ? -errno : 0;
+    return renameat(f->directory, f->part, f->directory, f->whole) < 0 ? -errno : 0;
 }
 
 static int close_file(struct file_session *f)
@@ -282,6 +351,7 @@ int session_file_create(const struct session_options *options, struct session **
     f->directory = -1;
     f->is_stdout = strcmp(config->path, "-") == 0;
     f->rotates = !f->is_stdout && (config->rotate_octets || config->rotate_ns);
+    f->ipfix = options->ipfix;
     f->overwrite = options->overwrite;
     f->utc_ns = options->utc_ns;
     f->utc_context = options->utc_context;

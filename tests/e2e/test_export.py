@@ -17,6 +17,7 @@ from decimal import Decimal
 
 import pytest
 
+from collector import Load, config
 from patience import PATIENCE, wait_for
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'replay'))
@@ -182,6 +183,22 @@ def test_libfixbuf_of_a_file(captures, tmp_path, profile):
     found, _, problems = parse(done.stdout)
     assert problems == []
     check_found(profile, found, records)
+
+
+@needs_fixbuf
+def test_file_of_an_earlier_run_is_a_stream_of_its_own(tmp_path):
+    """Two runs: a strict reader takes each file without complaint, and all records are there."""
+    path = tmp_path / 'flows.ipfix'
+    settings = config({'transport': 'file', 'path': str(path)})
+    for records in (1000, 2000):
+        Load(tmp_path, settings, records, 0).finish()
+    files = sorted(tmp_path.glob('*.ipfix'))
+    assert len(files) == 2 and files[1] == path
+    for file, records in zip(files, (1000, 2000)):
+        assert len([r for r in dump(file) if 'scope' not in r]) == records
+        done = subprocess.run([READER, file], capture_output=True, text=True, timeout=PATIENCE)
+        found, _, problems = parse(done.stdout)
+        assert (len(found), problems) == (records, [])
 
 
 @needs_fixbuf

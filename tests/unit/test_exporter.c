@@ -494,6 +494,64 @@ static void a_file_goes_on_when_there_is_room_again(void **state)
     assert_int_equal(file_records(c->path, &messages), 5000);
 }
 
+/* The file of an earlier run is a session of its own, and keeps all it holds. */
+static void a_new_run_begins_a_new_file(void **state)
+{
+    struct test *t = *state;
+    char before[400];
+    struct collector_config *c = add_collector(t, TRANSPORT_FILE);
+
+    snprintf(c->path, sizeof(c->path), "%s/flows.ipfix", t->directory);
+    for (uint64_t run = 0; run < 3; run++) {
+        unsigned messages = 0;
+        create(t);
+        add(t, 100 + run);
+        steps(t, 20);
+        drain(t);
+        exporter_destroy(t->exporter);
+        assert_int_equal(file_records(c->path, &messages), 100 + run);
+    }
+    create(t); /* nothing is written, and nothing more is set aside than was there */
+    drain(t);
+    for (uint64_t run = 0; run < 3; run++) {
+        unsigned messages = 0;
+        snprintf(before, sizeof(before), "%s/flows-19700101T001640Z%s.ipfix", t->directory,
+                 run == 0   ? ""
+                 : run == 1 ? ".1"
+                            : ".2");
+        assert_int_equal(file_records(before, &messages), 100 + run);
+    }
+    assert_non_null(strstr(t->said, "(what was there: flows-19700101T001640Z.ipfix)"));
+}
+
+static void write_text(const char *path, const char *text)
+{
+    FILE *f = fopen(path, "w");
+
+    fputs(text, f);
+    fclose(f);
+}
+
+static void a_file_that_holds_something_else_is_left_alone(void **state)
+{
+    struct test *t = *state;
+    char text[64] = "";
+    struct collector_config *c = add_collector(t, TRANSPORT_FILE);
+
+    snprintf(c->path, sizeof(c->path), "%s/thesis.txt", t->directory);
+    write_text(c->path, "all of my work");
+    create(t);
+    add(t, 100);
+    steps(t, 20);
+    drain(t);
+    assert_int_equal(stats(t, 0).dropped[DROP_STOPPED].records, 100);
+    assert_non_null(strstr(t->said, "thesis.txt: holds something else: remove it first"));
+    FILE *f = fopen(c->path, "r");
+    assert_non_null(fgets(text, sizeof(text), f));
+    fclose(f);
+    assert_string_equal(text, "all of my work");
+}
+
 static void rotates_files(void **state)
 {
     struct test *t = *state;
@@ -689,6 +747,8 @@ int main(void)
         TEST(walk_with_spool_keeps_the_ledger),
         TEST(writes_a_file),
         TEST(a_file_goes_on_when_there_is_room_again),
+        TEST(a_new_run_begins_a_new_file),
+        TEST(a_file_that_holds_something_else_is_left_alone),
         TEST(rotates_files),
         TEST(full_disk_costs_what_the_queue_does_not_hold),
         TEST(sends_datagrams),
