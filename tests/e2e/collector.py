@@ -163,8 +163,9 @@ def serve(port, path, rate, buffer):
 class Collector:
     """The program above, which may be killed and started again at the same port."""
 
-    def __init__(self, directory, name='collector', rate=0, buffer=0):
-        self.path = str(pathlib.Path(directory) / name)
+    def __init__(self, directory, name='collector', rate=0, buffer=0, prefix=()):
+        """prefix: words before the command, such as those that run it in a namespace."""
+        self.path, self.prefix = str(pathlib.Path(directory) / name), prefix
         self.words = ['--rate', str(rate), '--buffer', str(buffer)]
         self.port = 0
         self.process = None
@@ -173,7 +174,7 @@ class Collector:
         if rate is not None:
             self.words[1] = str(rate)
         listens = sum(e['event'] == 'listen' for e in self.events())
-        self.process = subprocess.Popen([sys.executable, __file__, str(self.port), self.path, *self.words])
+        self.process = subprocess.Popen([*self.prefix, sys.executable, __file__, str(self.port), self.path, *self.words])
         wait_for(lambda: sum(e['event'] == 'listen' for e in self.events()) > listens, 'the collector to listen')
         self.port = [e['port'] for e in self.events() if e['event'] == 'listen'][-1]
         return self

@@ -2,12 +2,14 @@
 installed; a socket of our own where the test looks at datagrams."""
 import os
 import pathlib
+import random
 import re
 import shutil
 import signal
 import socket
 import struct
 import subprocess
+import threading
 import time
 
 import pytest
@@ -16,6 +18,7 @@ from collector import Load, Stream, config, wait_for
 from test_tls import certificates, section  # noqa: F401
 
 RECORDS = 20_000
+LONG = os.environ.get('WEIR_LONG') == '1'
 WEIR = os.environ.get('WEIR') or str(pathlib.Path(__file__).resolve().parents[2] / 'build' / 'weir')
 
 
@@ -205,6 +208,120 @@ def test_malformed_stream_ends_that_connection_alone(relay, receiver, octets, wh
     receiver.until(lambda out: out and out[-1][1] == message(data(1)), 'the good one to go on')
     assert at_work.said().count('connection closed') == 1 and why in at_work.said()
     assert at_work.finish()['malformed'] == 1
+
+
+# --- Any octets ---
+
+SEED = b''.join((
+    message(TEMPLATE, (2, struct.pack('!HHHHHHI', 257, 2, 8, 4, 0x8001, 8, 29305))),
+    message((3, struct.pack('!HHHHHHH', 300, 2, 1, 149, 4, 82, 65535)), data(1, 2, 3)),
+    message((300, struct.pack('!IB5s', 7, 5, b'eth0x')), (257, bytes(24)), sequence=3),
+    message((2, struct.pack('!HH', 257, 0)), data(4), sequence=6)))
+
+
+def is_sound_template_set(body, kind):
+    at = 0
+    while len(body) - at >= 4:
+        number, fields = struct.unpack_from('!HH', body, at)
+        if fields == 0:  # a withdrawal
+            at += 4
+            continue
+        at += 6 if kind == 3 else 4
+        for _ in range(fields):
+            if at + 4 > len(body):
+                return False
+            at += 8 if body[at] & 0x80 else 4
+        if at > len(body) or number < 256:
+            return False
+    return True
+
+
+def is_sound(octets):
+    """A whole message, as RFC 7011 3 has it."""
+    at = 16
+    while at < len(octets):
+        if len(octets) - at < 4:
+            return False
+        kind, size = struct.unpack_from('!HH', octets, at)
+        if size < 4 or size > len(octets) - at or (kind < 256 and kind not in (2, 3)):
+            return False
+        if kind < 256 and not is_sound_template_set(octets[at + 4:at + size], kind):
+            return False
+        at += size
+    return True
+
+
+def judge(stream):
+    """(messages that are passed on, whether the connection is refused in the end)"""
+    at = count = 0
+    while at + 4 <= len(stream):
+        version, length = struct.unpack_from('!HH', stream, at)
+        if version != 10 or length < 16 or at + length > len(stream) or not is_sound(stream[at:at + length]):
+            return count, True
+        at += length
+        count += 1
+    return count, at < len(stream)
+
+
+def mutate(rng):
+    octets = bytearray(SEED)
+    for _ in range(rng.choice((0, 1, 1, 1, 2, 3, 8))):
+        octets[rng.randrange(len(octets))] = rng.choice((0, 1, 2, 3, 4, 255, rng.randrange(256)))
+    if rng.random() < 0.2:
+        del octets[rng.randrange(len(octets)):]
+    if rng.random() < 0.1:
+        at = rng.randrange(len(octets) + 1)
+        octets[at:at] = rng.randbytes(rng.randrange(40))
+    return bytes(octets)
+
+
+class Taker(threading.Thread):
+    """Reads the collector's socket so that nobody has to wait; keeps what the good exporter sent."""
+
+    def __init__(self, receiver, source):
+        super().__init__(daemon=True)
+        self.receiver, self.source, self.kept, self.ended = receiver, source, [], False
+        self.start()
+
+    def run(self):
+        while not self.ended:
+            self.kept += [d for source, d in self.receiver.take(0.05) if source == self.source]
+
+
+def end_of(connection):
+    connection.settimeout(20)
+    try:
+        while connection.recv(1000):
+            pass
+    except ConnectionResetError:
+        pass
+    connection.close()
+
+
+def test_mutated_streams_are_refused_and_counted(relay, receiver):
+    """Beside them a good exporter is not disturbed. What is refused is what RFC 7011 does not allow, to the message."""
+    rng = random.Random(11)
+    at_work = relay(receiver.port)
+    good = send(at_work, message(TEMPLATE), end=False)
+    (source, _), = receiver.until(lambda out: out, 'the template')
+    taker = Taker(receiver, source)
+    count = 10_000 if LONG else 200
+    passed, refused, sent = 1, 0, []
+    for i in range(count):
+        stream = mutate(rng)
+        messages, bad = judge(stream)
+        passed, refused = passed + messages, refused + bad
+        end_of(send(at_work, stream))
+        if i % 10 == 0:
+            sent.append(message(data(i), sequence=i // 10))
+            good.sendall(sent[-1])
+    wait_for(lambda: len([d for d in taker.kept if d[16:18] != b'\0\2']) >= len(sent), 'the good one to get through')
+    totals = at_work.finish()
+    taker.ended = True
+    assert [d for d in taker.kept if d[16:18] != b'\0\2'] == sent  # but for templates said again
+    assert totals['connections'] == count + 1
+    assert (totals['messages'], totals['malformed']) == (passed + len(sent), refused)
+    assert at_work.said().count('connection closed') == refused > count / 4
 
 
 def test_message_longer_than_a_datagram_is_refused_and_counted(relay, receiver):

@@ -1,5 +1,8 @@
-"""What shows only when it goes on: reloads by the hundred, starts after kill -9, and memory over minutes."""
+"""What shows only when it goes on: reloads by the hundred, starts after kill -9, memory over minutes, and collectors
+that are away for as long."""
+import json
 import os
+import pathlib
 import re
 import signal
 import time
@@ -7,7 +10,9 @@ import time
 import lab
 import pytest
 import traffic
+from collector import Collector, config
 from test_loss import Ledger, end, start
+from test_metrics import ask
 
 pytestmark = [lab.needed, pytest.mark.skipif(not traffic.has_xdp(), reason='built without AF_XDP')]
 
@@ -76,3 +81,79 @@ def test_memory_stays_where_it_was():
         blast.wait(timeout=200)
         assert sensor.stop() == 0, sensor.stderr
         assert after < before * 1.01
+
+
+# --- Collectors that are away ---
+
+OUTAGE, LAST = 600, 40  # seconds; of these without traffic
+
+
+def processor_seconds(path):
+    """User and system time of a process or a thread."""
+    fields = (pathlib.Path(path) / 'stat').read_text().rpartition(')')[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
+
+
+def exporter_thread(sensor):
+    for task in pathlib.Path(f'/proc/{sensor.pid}/task').iterdir():
+        if 'export' in (task / 'comm').read_text():
+            return task
+    raise AssertionError('no exporter thread')
+
+
+def collectors_of(control):
+    return {c['name']: c for c in json.loads(ask(control, 'status')[0])['collectors']}
+
+
+def all_of(dropped):
+    return sum(dropped.values())
+
+
+def idle_share(sensor):
+    """Of a processor, over the seconds in which nothing comes."""
+    before, begin = processor_seconds(f'/proc/{sensor.pid}'), time.monotonic()
+    time.sleep(LAST / 2)
+    return (processor_seconds(f'/proc/{sensor.pid}') - before) / (time.monotonic() - begin)
+
+
+@lab.long_only
+def test_collectors_away_for_ten_minutes():
+    """Two are away from the start, under 4 k records/s. One has room in its spool: it misses nothing. The other has not:
+    what it misses is what was counted, and it is told. Neither costs a packet, nor the processor."""
+    with lab.pair() as net:
+        readers = [Collector(net.folder, name, prefix=net.sensor.argv()).start() for name in ('roomy', 'narrow')]
+        for reader in readers:
+            net.callback(reader.kill)
+            reader.kill()
+        control, path = net.folder / 'control', net.folder / 'weir.yaml'
+        path.write_text(json.dumps(config(
+            *({'name': name, 'host': '127.0.0.1', 'port': reader.port, 'spool': spool, 'options': '5s'}
+              for reader, name, spool in zip(readers, ('roomy', 'narrow'), ('4GiB', '1MiB'))),
+            spool=str(net.folder / 'spool'), queue='1MiB')))
+        sensor = net.weir(net.sensor, '-i', 'xdp:mon0', '-c', path, '--capture.ring', 65536, '--sensor.control', control,
+                          '--flow.idle', '2s')
+        sensor.wait_line(r'\d+ workers?, clock')
+        begin, thread = time.monotonic(), exporter_thread(sensor)
+        sent = traffic.blast(net, '-t', OUTAGE - LAST, '-r', 4000, '-f', 20_000, timeout=OUTAGE + 60)['sent']
+        busy = processor_seconds(thread) / (time.monotonic() - begin)
+        lab.wait_for(lambda: collectors_of(control)['roomy']['handed_records'] > sent * 0.9, 'all flows to end')
+        share = idle_share(sensor)
+        lab.wait_for(lambda: time.monotonic() - begin > OUTAGE, 'ten minutes', timeout=OUTAGE)
+        told = collectors_of(control)
+        assert told['roomy']['connects'] == told['narrow']['connects'] == 0
+        for reader in readers:
+            reader.start()
+        lab.wait_for(lambda: all(c['spooled_records'] == c['queued_records'] == 0 for c in collectors_of(control).values()),
+                     'the spools to be empty', timeout=300)
+        told = collectors_of(control)
+        lost = [all_of(told['narrow'][f'dropped_{what}']) for what in ('records', 'packets', 'octets')]
+        lab.wait_for(lambda: readers[1].not_sent() == lost, lambda: f'{readers[1].not_sent()} to be {lost}')
+        ledger = end(net, sensor, sent)
+        made = int(re.search(r'^records: made (\d+)', ledger.text, re.M).group(1))
+        print(f'sent {sent}, missed {ledger.missed or 0}; records {made}, narrow lost and was told {lost}; of a processor: '
+              f'exporter {busy:.1%} under load, all {share:.1%} without')
+        assert 'ledger closed' in ledger.text and ledger.number('delivered') == sent and not ledger.missed, ledger.text
+        assert not [p for r in readers for p in r.problems()]
+        assert all_of(told['roomy']['dropped_records']) == 0 and readers[0].count() == made
+        assert 0 < lost[0] < made and readers[1].count() == made - lost[0]
+        assert share < 0.1 and busy < 0.2
