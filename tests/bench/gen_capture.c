@@ -1,10 +1,11 @@
 /*
  * Writes a capture to measure with: the same octets for the same arguments on every machine.
  *
- *   gen_capture zipf|even|imix FLOWS PACKETS > FILE
+ *   gen_capture zipf|even|turns|imix FLOWS PACKETS > FILE
  *
  *   zipf   64 B frames; flow n carries a share of 1/n
  *   even   64 B frames; every flow carries the same share
+ *   turns  64 B frames; flows take turns: with FLOWS = PACKETS each has one packet
  *   imix   frames of 64, 570 and 1518 B as 7:4:1; connections begin with SYN and end with FIN
  *
  * Flows are 4 of 5 TCP, else UDP; both sides speak, sequence numbers advance, lengths and checksums
@@ -26,7 +27,7 @@
 
 enum tcp_flag { FIN = 1, SYN = 2, PSH = 8, ACK = 16 };
 
-enum kind { ZIPF, EVEN, IMIX };
+enum kind { ZIPF, EVEN, TURNS, IMIX };
 
 struct flow {
     uint32_t seq[2];
@@ -243,6 +244,8 @@ static void run_steady(struct generator *g)
         uint32_t i = g->kind == ZIPF ? zipf_draw(g) : draw(g, g->flow_count);
         if (g->kind == EVEN && g->packet_no % 5 == 0)
             i = (uint32_t)(g->packet_no / 5 % g->flow_count);
+        if (g->kind == TURNS)
+            i = (uint32_t)(g->packet_no % g->flow_count);
         struct flow *f = &g->flow[i];
         struct plan p = plan_next(g, f, 64);
         write_frame(g, f, &p);
@@ -289,7 +292,7 @@ static void run_imix(struct generator *g)
 
 static bool parse(int argc, char **argv, struct generator *g)
 {
-    static const char *const names[] = {"zipf", "even", "imix"};
+    static const char *const names[] = {"zipf", "even", "turns", "imix"};
 
     if (argc != 4)
         return false;
@@ -307,7 +310,7 @@ int main(int argc, char **argv)
     struct generator g = {0};
 
     if (!parse(argc, argv, &g)) {
-        fputs("usage: gen_capture zipf|even|imix FLOWS PACKETS > FILE\n", stderr);
+        fputs("usage: gen_capture zipf|even|turns|imix FLOWS PACKETS > FILE\n", stderr);
         return 2;
     }
     g.flow = must(calloc(g.flow_count, sizeof(*g.flow)));

@@ -29,7 +29,8 @@ def flow_key(frame):
 
 
 @pytest.mark.parametrize("kind,flows,packets,least,most", [
-    ("zipf", 1000, 50_000, 950, 1000), ("even", 2000, 10_000, 2000, 2000), ("imix", 1000, 15_000, 1000, 2000)])
+    ("zipf", 1000, 50_000, 950, 1000), ("even", 2000, 10_000, 2000, 2000),
+    ("turns", 2000, 2000, 2000, 2000), ("imix", 1000, 15_000, 1000, 2000)])
 def test_captures_hold_their_flows_and_packets(kind, flows, packets, least, most):
     capture = generate(kind, flows, packets)
     assert hashlib.sha256(capture).digest() == hashlib.sha256(generate(kind, flows, packets)).digest()

@@ -10,7 +10,8 @@
  *                {"event":"open","conn":1} {"event":"close","conn":1}
  *                {"event":"problem","text":...}  what libfixbuf complains of: lost sequence
  * numbers, malformed messages, redefined templates
- *                {"event":"summary","records":N,"options":N,"problems":N,...}  at the end
+ *                {"event":"summary","records":N,"options":N,"problems":N,...}  at the end, of files
+ * after each
  * A connection is named by order of arrival. Elements keep their IANA names, reverse ones begin
  * with "reverse"; a name's second occurrence in a record ends in "#2". --rate slows reading down,
  * so that the sender meets a full socket; --summary leaves out the records; --once ends with the
@@ -390,6 +391,14 @@ static int listen_tcp(char *host, char *port)
     return 0;
 }
 
+static void print_summary(void)
+{
+    printf("{\"event\":\"summary\",\"connections\":%u,\"records\":%" PRIu64 ",\"options\":%" PRIu64
+           ",\"octets\":%" PRIu64 ",\"packets\":%" PRIu64 ",\"problems\":%" PRIu64 "}\n",
+           reader.opened, reader.records, reader.options, reader.octets, reader.packets,
+           reader.problems);
+}
+
 static int read_file(const char *path)
 {
     GError *error = NULL;
@@ -405,9 +414,11 @@ static int read_file(const char *path)
     c->number = ++reader.opened;
     reader.open++;
     fBufSetAutomaticMode(c->buf, FALSE);
+    reader.records = reader.options = reader.octets = reader.packets = reader.problems = 0;
     while (!stopped && read_message(c))
         ;
     connection_close(c);
+    print_summary();
     return 0;
 }
 
@@ -459,9 +470,7 @@ int main(int argc, char **argv)
         code = listen_tcp(host, port);
     for (; i < argc; i++)
         code |= read_file(argv[i]);
-    printf("{\"event\":\"summary\",\"connections\":%u,\"records\":%" PRIu64 ",\"options\":%" PRIu64
-           ",\"octets\":%" PRIu64 ",\"packets\":%" PRIu64 ",\"problems\":%" PRIu64 "}\n",
-           reader.opened, reader.records, reader.options, reader.octets, reader.packets,
-           reader.problems);
+    if (port)
+        print_summary();
     return code;
 }
