@@ -351,7 +351,9 @@ static unsigned set_add(struct book *b, const struct host_key *key, enum host_se
     mark_changed(b, (uint32_t)(h - b->host));
     uint64_t hash = book_hash(b, element);
     for (int w = 0; w < WINDOW_COUNT; w++) {
-        if (!distinct_add(&b->pools, &h->window[w].set[set], hash) || !out)
+        struct distinct *d = &h->window[w].set[set];
+        bool is_new = distinct_add(&b->pools, d, hash);
+        if (!out || !(is_new || distinct_may_be_new(&b->pools, d, hash)))
             continue;
         out[count] = (struct store_element){.host = *key,
                                             .start_ns = h->window[w].start_ns,

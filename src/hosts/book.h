@@ -75,8 +75,9 @@ void book_destroy(struct book *);
 /* Adds a table to the windows that are current at clock_ns. */
 void book_merge(struct book *, const struct tally_table *, uint64_t clock_ns);
 
-/* Adds an EVENT_OPENED to the distinct sets. Elements that are new to a set are written down, at
- * most BOOK_ELEMENTS; returns how many. NULL = not wanted. */
+/* Adds an EVENT_OPENED to the distinct sets. Elements that are new to a set, or may be new to one
+ * that only estimates, are written down, at most BOOK_ELEMENTS; returns how many. NULL = not
+ * wanted. */
 #define BOOK_ELEMENTS (2 * 2 * HOST_SET_COUNT)
 unsigned book_event(struct book *, const struct host_event *, uint64_t clock_ns,
                     struct store_element *out);

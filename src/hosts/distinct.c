@@ -11,8 +11,11 @@
 #define REGISTERS (1u << REGISTER_BITS)
 #define RANK_MAX (64 - REGISTER_BITS + 1)
 
+#define RECENT 65536u
+
 /* The histogram of the registers is kept beside them, so that an estimate costs 55 steps. */
 struct sketch {
+    uint64_t number; /* of all that were ever made */
     uint8_t rank[REGISTERS];
     uint16_t with_rank[RANK_MAX + 1];
 };
@@ -34,6 +37,8 @@ int distinct_pools_init(struct distinct_pools *p, uint32_t small, uint32_t exact
     int rc = pool_init(&p->pool[0], 8 * sizeof(uint64_t), small);
     rc = rc ? rc : pool_init(&p->pool[1], DISTINCT_EXACT * sizeof(uint64_t), exact);
     rc = rc ? rc : pool_init(&p->pool[2], sizeof(struct sketch), sketches);
+    p->recent = memory_reserve(RECENT * sizeof(*p->recent));
+    rc = rc ? rc : p->recent ? 0 : -ENOMEM;
     if (rc)
         distinct_pools_fini(p);
     return rc;
@@ -45,6 +50,7 @@ void distinct_pools_fini(struct distinct_pools *p)
         memory_release(p->pool[i].block, (size_t)p->pool[i].size * p->pool[i].count);
         memory_release(p->pool[i].free, sizeof(*p->pool[i].free) * p->pool[i].count);
     }
+    memory_release(p->recent, RECENT * sizeof(*p->recent));
     memset(p, 0, sizeof(*p));
 }
 
@@ -150,6 +156,7 @@ static bool grow(struct distinct_pools *p, struct distinct *d)
     if (to == DISTINCT_SIZES - 1) {
         struct sketch *s = block_at(&p->pool[to], block);
         memset(s, 0, sizeof(*s));
+        s->number = ++p->sketches;
         s->with_rank[0] = REGISTERS;
         for (uint32_t i = 0; i < d->count; i++)
             sketch_add(s, elements(p, d)[i]);
@@ -192,6 +199,19 @@ bool distinct_add(struct distinct_pools *p, struct distinct *d, uint64_t hash)
     if (is_sketch(d))
         return sketch_add(block_at(&p->pool[d->pool], d->block), hash);
     return add_exactly(p, d, hash);
+}
+
+bool distinct_may_be_new(struct distinct_pools *p, const struct distinct *d, uint64_t hash)
+{
+    if (!is_sketch(d))
+        return false;
+    const struct sketch *s = block_at(&p->pool[d->pool], d->block);
+    uint64_t key = (hash ^ s->number * 0x9e3779b97f4a7c15u) | 1;
+    uint64_t *place = &p->recent[key >> 32 & (RECENT - 1)];
+    bool asked = *place == key;
+
+    *place = key;
+    return !asked;
 }
 
 uint32_t distinct_count(const struct distinct_pools *p, const struct distinct *d)

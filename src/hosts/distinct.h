@@ -3,7 +3,7 @@
  * improved raw estimator of 2017: mean error 1.8 %).
  *
  * Design note. A set is 16 octets: its first element lies in it, up to 8 in a block of 64 octets,
- * up to 32 in one of 256, more in a sketch of 2168. Blocks come from three pools of fixed size.
+ * up to 32 in one of 256, more in a sketch of 2176. Blocks come from three pools of fixed size.
  * When a pool is exhausted a set stays as it is and is a lower bound; `refused` counts that.
  * Elements are given as 64-bit hashes that an outsider cannot choose.
  */
@@ -30,6 +30,8 @@ struct distinct_pool {
 
 struct distinct_pools {
     struct distinct_pool pool[DISTINCT_SIZES];
+    uint64_t *recent; /* keys of what distinct_may_be_new() was asked for, the last of each place */
+    uint64_t sketches; /* ever made */
     uint64_t refused;
 };
 
@@ -39,5 +41,10 @@ void distinct_pools_fini(struct distinct_pools *);
 
 /* True when the element is new to the set, as far as the set can tell. */
 bool distinct_add(struct distinct_pools *, struct distinct *, uint64_t hash);
+
+/* For whoever keeps a finer sketch of the same set: true when the set is a sketch, which tells only
+ * of elements that change it, and the element was not asked for lately. */
+bool distinct_may_be_new(struct distinct_pools *, const struct distinct *, uint64_t hash);
+
 uint32_t distinct_count(const struct distinct_pools *, const struct distinct *);
 void distinct_clear(struct distinct_pools *, struct distinct *);

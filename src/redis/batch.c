@@ -16,6 +16,7 @@
 enum expectation {
     EXPECT_ANY,
     EXPECT_ROW,
+    EXPECT_ELEMENTS,
     EXPECT_SUM,
     EXPECT_SET,
     EXPECT_ALERT,
@@ -33,7 +34,7 @@ void batch_clear(struct batch *b)
 {
     resp_clear(&b->out);
     b->expected = b->answered = 0;
-    b->rows = b->elements = b->alerts = b->connections = 0;
+    b->rows = b->elements = b->elements_pushed = b->alerts = b->connections = 0;
     b->has_connections = b->has_beat = b->failed = false;
     b->beat_new = 0;
     b->stranger = false;
@@ -73,7 +74,9 @@ static void write_elements(struct batch *b, const struct redis_author *a)
     for (size_t i = 1; i <= b->elements; i++) {
         if (i < b->elements && by_set(&b->element[from], &b->element[i]) == 0)
             continue;
-        expect_any(b, command_elements(&b->out, a, &b->element[from], i - from));
+        unsigned commands = command_elements(&b->out, a, &b->element[from], i - from);
+        expect(b, EXPECT_ELEMENTS, 0, i - from);
+        expect_any(b, commands - 1);
         from = i;
     }
 }
@@ -242,6 +245,9 @@ static void read_reply(struct batch *b, const struct redis_author *a, unsigned i
     switch (b->expect[i].kind) {
     case EXPECT_ROW:
         b->again[index] = false;
+        break;
+    case EXPECT_ELEMENTS:
+        b->elements_pushed += index;
         break;
     case EXPECT_SUM:
         if (r->type == REDIS_REPLY_ARRAY)

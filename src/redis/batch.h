@@ -48,7 +48,7 @@ struct batch {
     uint8_t again[BATCH_ROWS], summed[BATCH_ROWS];
     size_t rows;
     struct store_element element[BATCH_ELEMENTS];
-    size_t elements;
+    size_t elements, elements_pushed;
     struct waiting_alert alert[BATCH_ALERTS];
     int8_t alert_new[BATCH_ALERTS]; /* 1, 0; -1 = not answered, -2 = refused for good */
     size_t alerts;

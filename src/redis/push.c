@@ -84,7 +84,8 @@ static bool wait_ns(struct redis_store *s, uint64_t ns, bool for_work)
     pthread_mutex_lock(&s->lock);
     for (;;) {
         rows_stats(s->rows, &rows);
-        bool work = (rows.waiting && has_room(s)) || s->alerts_out < s->alerts_in;
+        bool work = (rows.waiting && has_room(s)) || s->alerts_out < s->alerts_in ||
+                    redis_store_has_many(s);
         if (s->stop || (for_work && work) || rc)
             break;
         rc = pthread_cond_timedwait(&s->wake, &s->lock, &t);
@@ -171,6 +172,18 @@ static void give_rows(struct redis_store *s, const struct batch *b)
     }
 }
 
+/* Of a lost connection to the front again, as far as there is room; what Redis refused is gone, or
+ * rows would wait behind it for ever. */
+static void give_elements(struct redis_store *s, const struct batch *b)
+{
+    size_t i = b->elements;
+
+    while (i > b->elements_pushed && !s->link.context && s->elements_out &&
+           s->elements_in - s->elements_out < ELEMENTS_MAX)
+        s->element[--s->elements_out % ELEMENTS_MAX] = b->element[--i];
+    s->stats.elements_dropped += i - b->elements_pushed;
+}
+
 /* Back to the front, where it came from; the queue may have filled meanwhile. */
 static void give_alert_back(struct redis_store *s, const struct waiting_alert *w)
 {
@@ -204,6 +217,7 @@ static void give(struct redis_store *s, const struct batch *b)
     s->stats.commands += b->answered;
     for (int i = 0; i < REDIS_ERROR_COUNT; i++)
         s->stats.error[i] += b->errors[i];
+    give_elements(s, b);
     give_rows(s, b);
     give_alerts(s, b);
     s->connections_waiting |= b->has_connections && b->failed;

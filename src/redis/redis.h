@@ -28,8 +28,8 @@ struct redis_options {
     void *context;
 };
 
-/* Why such a Redis cannot be spoken to whatever it answers: one line that names key and remedy; NULL
- * = it can. */
+/* Why such a Redis cannot be spoken to whatever it answers: one line that names key and remedy;
+ * NULL = it can. */
 const char *redis_refusal(const struct redis_config *);
 
 /* Connects to nobody yet. Returns 0; or -errno and one line that names key and remedy. */
@@ -61,9 +61,9 @@ struct redis_stats {
     uint64_t commands;      /* answered */
     uint64_t rows;          /* rows pushed */
     uint64_t rows_kept, rows_waiting, rows_dropped;
-    uint64_t elements_dropped; /* of distinct sets, not pushed */
-    uint64_t alerts_known;     /* told by another sensor */
-    uint64_t alerts_dropped;   /* not brought to Redis */
+    uint64_t elements_waiting, elements_dropped; /* of distinct sets; not pushed */
+    uint64_t alerts_known;                       /* told by another sensor */
+    uint64_t alerts_dropped;                     /* not brought to Redis */
     uint64_t error[REDIS_ERROR_COUNT];
 };
 void redis_store_stats(struct redis_store *, struct redis_stats *);

@@ -22,6 +22,11 @@ void redis_store_answer(struct redis_store *s, uint64_t id, enum store_verdict v
         s->answers_out = s->answers_in - ANSWERS_MAX;
 }
 
+bool redis_store_has_many(const struct redis_store *s)
+{
+    return s->elements_in - s->elements_out > ELEMENTS_MANY;
+}
+
 /* --- What the analyst gives --- */
 
 static void put_hosts(struct store *face, const struct host_row *row, size_t count)
@@ -37,7 +42,7 @@ static void put_hosts(struct store *face, const struct host_row *row, size_t cou
     pthread_mutex_unlock(&s->lock);
 }
 
-/* They go with the next rows: nobody is woken. */
+/* They go with the next rows: nobody is woken before there are many. */
 static void put_elements(struct store *face, const struct store_element *element, size_t count)
 {
     struct redis_store *s = store_of(face);
@@ -49,6 +54,8 @@ static void put_elements(struct store *face, const struct store_element *element
         s->stats.elements_dropped += s->elements_in - s->elements_out - ELEMENTS_MAX;
         s->elements_out = s->elements_in - ELEMENTS_MAX;
     }
+    if (redis_store_has_many(s))
+        pthread_cond_signal(&s->wake);
     pthread_mutex_unlock(&s->lock);
 }
 
@@ -287,6 +294,7 @@ void redis_store_stats(struct redis_store *s, struct redis_stats *out)
     rows_stats(s->rows, &rows);
     *out = s->stats;
     out->connected = s->connected;
+    out->elements_waiting = s->elements_in - s->elements_out;
     pthread_mutex_unlock(&s->lock);
     out->rows_kept = rows.kept;
     out->rows_waiting = rows.waiting;

@@ -15,10 +15,11 @@
 #include "redis/rows.h"
 
 #define ELEMENTS_MAX 65536u /* waiting; the oldest go */
-#define ALERTS_MAX 512u     /* waiting; the oldest go */
-#define ANSWERS_MAX 1024u   /* more than alerts can be asked for */
-#define SUMS_MAX 2048u      /* rows of the fleet that the analyst has not taken */
-#define RECENT_MAX 256u     /* alerts for views */
+#define ELEMENTS_MANY (ELEMENTS_MAX / 4)
+#define ALERTS_MAX 512u   /* waiting; the oldest go */
+#define ANSWERS_MAX 1024u /* more than alerts can be asked for */
+#define SUMS_MAX 2048u    /* rows of the fleet that the analyst has not taken */
+#define RECENT_MAX 256u   /* alerts for views */
 
 struct redis_store {
     struct store store;
@@ -58,6 +59,9 @@ struct redis_store {
     uint64_t stranger_told_ns;           /* when a sensor of the same name was told of last */
     size_t beat_sent;                    /* of the last beat */
 };
+
+/* So many elements wait that they go at once. The caller holds the lock. */
+bool redis_store_has_many(const struct redis_store *);
 
 /* The caller holds the lock. An alert that nobody waits for is told already. */
 void redis_store_answer(struct redis_store *, uint64_t id, enum store_verdict);

@@ -1,27 +1,38 @@
 /*
- * host_rows CAPTURE: what the hosts of a capture did, as the analyst pushes it to a store.
+ * host_rows CAPTURE [REDIS]: what the hosts of a capture did, as the analyst pushes it to a store.
  *
  * Reads without timeouts, every address inside, and sums the last row of each window. A line per
- * host: address, hour windows, octets out and in, packets out and in, payload out and in, flows of
- * either direction, distinct peers and ports of the one hour window (- when there are more). The
- * sums of minute windows must be those of hour windows: else it fails.
+ * host: address, hour windows, octets out and in, packets out and in, payload out and in, flows
+ * opened and opened to it, distinct peers and ports of the one hour window (- when there are more).
+ * The sums of minute windows must be those of hour windows: else it fails.
+ *
+ * REDIS, an address as redis.address has it, gets all rows and elements of sets too, as a running
+ * sensor brings them there.
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/ip.h"
 #include "capture/file.h"
 #include "config/config.h"
 #include "core/analyst.h"
 #include "core/pipeline.h"
+#include "redis/redis.h"
+
+#define ELEMENTS_MOST 30000 /* waiting for Redis */
 
 struct rows {
     struct store store;
     struct host_row *row;
     size_t count, room;
+    struct redis_store *redis; /* NULL = none */
+    pthread_t thread;
+    uint64_t moved_ns; /* added to windows that go to Redis */
 };
 
 static struct {
@@ -33,12 +44,54 @@ static struct {
     struct rows rows;
 } reader;
 
+/* A store for living sensors forgets windows that are long over: hours are moved so that the first
+ * one is the next. */
+static uint64_t moved(struct rows *r, uint64_t start_ns)
+{
+    uint64_t hour = host_window_ns[WINDOW_HOUR];
+    struct timespec now;
+
+    if (!r->moved_ns) {
+        clock_gettime(CLOCK_REALTIME, &now);
+        r->moved_ns =
+            (uint64_t)now.tv_sec * 1000000000u / hour * hour + hour - start_ns / hour * hour;
+    }
+    return start_ns + r->moved_ns;
+}
+
+/* A capture is read faster than Redis takes what it gives; nothing may be dropped. */
+static void wait_for_redis(struct redis_store *s)
+{
+    const struct timespec pause = {.tv_nsec = 20000};
+    struct redis_stats stats;
+
+    redis_store_stats(s, &stats);
+    while (stats.rows_waiting || stats.elements_waiting > ELEMENTS_MOST) {
+        nanosleep(&pause, NULL);
+        redis_store_stats(s, &stats);
+    }
+}
+
+static void put_rows(struct rows *r, const struct host_row *row, size_t count)
+{
+    struct store *redis = redis_store_face(r->redis);
+
+    for (size_t i = 0; i < count; i++) {
+        struct host_row one = row[i];
+        one.start_ns = moved(r, row[i].start_ns);
+        redis->ops->hosts(redis, &one, 1);
+    }
+    wait_for_redis(r->redis);
+}
+
 static void take_rows(struct store *s, const struct host_row *row, size_t count)
 {
     struct rows *r = (struct rows *)s;
 
     if (!count)
         return;
+    if (r->redis)
+        put_rows(r, row, count);
     while (r->count + count > r->room) {
         r->room = r->room ? 2 * r->room : 1024;
         r->row = realloc(r->row, r->room * sizeof(*r->row));
@@ -47,6 +100,19 @@ static void take_rows(struct store *s, const struct host_row *row, size_t count)
     }
     memcpy(r->row + r->count, row, count * sizeof(*row));
     r->count += count;
+}
+
+static void take_elements(struct store *s, const struct store_element *element, size_t count)
+{
+    struct rows *r = (struct rows *)s;
+    struct store *redis = redis_store_face(r->redis);
+
+    for (size_t i = 0; i < count; i++) {
+        struct store_element one = element[i];
+        one.start_ns = moved(r, element[i].start_ns);
+        redis->ops->elements(redis, &one, 1);
+    }
+    wait_for_redis(r->redis);
 }
 
 static void take_connections(struct store *s, const struct store_connection *c, size_t count)
@@ -72,12 +138,12 @@ static size_t no_sums(struct store *s, struct host_row *out, size_t max)
     return 0;
 }
 
-static const struct store_ops ops = {.name = "rows",
-                                     .hosts = take_rows,
-                                     .connections = take_connections,
-                                     .alert = take_alert,
-                                     .verdicts = no_answers,
-                                     .sums = no_sums};
+static struct store_ops ops = {.name = "rows",
+                               .hosts = take_rows,
+                               .connections = take_connections,
+                               .alert = take_alert,
+                               .verdicts = no_answers,
+                               .sums = no_sums};
 
 static void on_alert(void *context, const struct alert *a)
 {
@@ -102,7 +168,56 @@ static void on_turn(void *context, uint64_t clock_ns)
     analyst_step(reader.analyst, &reader.hunter, 1, clock_ns);
 }
 
-static int start(void)
+static void on_event(void *context, enum log_level level, const char *text)
+{
+    (void)context;
+    if (level <= LOG_WARNING)
+        fprintf(stderr, "redis: %s\n", text);
+}
+
+static size_t no_json(const struct config *config, const struct alert *alert, char *out)
+{
+    (void)config, (void)alert, (void)out;
+    return 0;
+}
+
+static void *run_redis(void *redis)
+{
+    redis_store_run(redis);
+    return NULL;
+}
+
+static int start_redis(const char *address)
+{
+    struct redis_options options = {
+        .config = &reader.config, .started_ns = 1, .json = no_json, .event = on_event};
+    char error[REDIS_ERROR_MAX];
+
+    snprintf(reader.config.redis.address, sizeof(reader.config.redis.address), "%s", address);
+    int rc = redis_store_create(&options, &reader.rows.redis, error);
+    if (rc)
+        fprintf(stderr, "%s\n", error);
+    else
+        rc = -pthread_create(&reader.rows.thread, NULL, run_redis, reader.rows.redis);
+    ops.elements = take_elements;
+    return rc;
+}
+
+/* All must have got there. */
+static int stop_redis(void)
+{
+    struct redis_stats stats;
+
+    if (!reader.rows.redis)
+        return 0;
+    redis_store_stop(reader.rows.redis);
+    pthread_join(reader.rows.thread, NULL);
+    redis_store_stats(reader.rows.redis, &stats);
+    redis_store_destroy(reader.rows.redis);
+    return stats.rows_dropped || stats.elements_dropped || stats.rows_waiting ? -EIO : 0;
+}
+
+static int start(const char *redis)
 {
     config_defaults(&reader.config);
     reader.config.flow.timeouts = false;
@@ -116,7 +231,8 @@ static int start(void)
                                       .store = &reader.rows.store,
                                       .fixed_secret = true,
                                       .alert = on_alert};
-    int rc = hunter_create(&reader.config, &reader.generation, true, &reader.hunter);
+    int rc = redis ? start_redis(redis) : 0;
+    rc = rc ? rc : hunter_create(&reader.config, &reader.generation, true, &reader.hunter);
     return rc ? rc : analyst_create(&options, &reader.analyst);
 }
 
@@ -186,7 +302,7 @@ static void print_sum(const struct sum *s)
     printf("%s\t%u", text, s->windows);
     for (int i = HOST_OCTETS_OUT; i <= HOST_PAYLOAD_IN; i++)
         printf("\t%" PRIu64, v[i]);
-    printf("\t%" PRIu64, v[HOST_OPENED] + v[HOST_OPENED_IN]);
+    printf("\t%" PRIu64 "\t%" PRIu64, v[HOST_OPENED], v[HOST_OPENED_IN]);
     if (s->windows == 1)
         printf("\t%u\t%u\n", s->last->distinct[HOST_PEERS], s->last->distinct[HOST_PORTS]);
     else
@@ -227,12 +343,13 @@ static int sum_all(struct rows *rows)
 
 int main(int argc, char **argv)
 {
-    if (argc != 2) {
-        fputs("usage: host_rows CAPTURE\n", stderr);
+    if (argc != 2 && argc != 3) {
+        fputs("usage: host_rows CAPTURE [REDIS]\n", stderr);
         return 2;
     }
-    int rc = start();
+    int rc = start(argv[2]);
     rc = rc ? rc : read_capture(argv[1]);
+    rc = rc ? rc : stop_redis();
     rc = rc ? rc : sum_all(&reader.rows);
     if (rc)
         fprintf(stderr, "host_rows: %s\n", strerror(-rc));

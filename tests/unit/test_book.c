@@ -2,6 +2,7 @@
 
 #include "hosts/book.h"
 #include "hosts/memory.h"
+#include "hosts/memory.h"
 
 #define IN(n) (0x0a000000u + (n))
 #define OUT(n) (0xc6000000u + (n))
@@ -160,6 +161,55 @@ static void heavy_outside_hosts_stay(void **state)
     book_destroy(b);
 }
 
+/* Elements of one host's peers in the hour that a call hands out, by their last three octets. */
+static unsigned peers_handed_out(struct book *b, uint32_t peer, uint64_t ns, uint8_t seen[1 << 16])
+{
+    struct store_element element[BOOK_ELEMENTS];
+    struct host_event e = {.delta = delta_tcp(IN(1), OUT(peer), 80, ns),
+                           .kind = EVENT_OPENED,
+                           .inside = INSIDE_INITIATOR};
+    unsigned n = book_event(b, &e, ns, element), count = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        if (element[i].set != HOST_PEERS || element[i].window != WINDOW_HOUR)
+            continue;
+        seen[element[i].element[14] << 8 | element[i].element[15]] = 1;
+        count++;
+    }
+    return count;
+}
+
+/* A set that only estimates does not change for most of its new elements: a store that unites the
+ * sets of several sensors must get them all the same, again in the next window, but not for each
+ * connection. */
+static void every_peer_is_handed_out(void **state)
+{
+    (void)state;
+    static uint8_t seen[1 << 16];
+    struct book *b = book_open(16, 16);
+    struct tally *t = tally_open(16, 16, 16);
+    struct flow_delta d = delta_tcp(IN(1), OUT(0), 80, START_NS);
+
+    tally_feed(t, &d, 1);
+    merge(b, t, START_NS);
+    for (uint64_t ns = START_NS; ns <= START_NS + 3600 * SECOND; ns += 3600 * SECOND) {
+        unsigned count = 0, again = 0, different = 0;
+        memset(seen, 0, sizeof(seen));
+        for (uint32_t i = 1; i <= 20000; i++)
+            count += peers_handed_out(b, i, ns, seen);
+        for (uint32_t i = 0; i < sizeof(seen); i++)
+            different += seen[i];
+        assert_int_equal(different, 20000);
+        assert_int_equal(count, 20000);
+        peers_handed_out(b, 1, ns, seen);
+        for (int i = 0; i < 100; i++)
+            again += peers_handed_out(b, 1, ns, seen);
+        assert_int_equal(again, 0);
+    }
+    tally_destroy(t);
+    book_destroy(b);
+}
+
 /* A spoofed flood: nothing grows beyond the caps, and the sums are still those of the traffic. */
 static void a_flood_of_sources_stays_within_the_caps(void **state)
 {
@@ -254,6 +304,7 @@ int main(void)
         cmocka_unit_test(distinct_things_are_those_of_the_oracle),
         cmocka_unit_test(new_elements_are_written_down),
         cmocka_unit_test(heavy_outside_hosts_stay),
+        cmocka_unit_test(every_peer_is_handed_out),
         cmocka_unit_test(a_flood_of_sources_stays_within_the_caps),
         cmocka_unit_test(old_hosts_give_their_entries_back),
         cmocka_unit_test(only_what_changed_is_told),
