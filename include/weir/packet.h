@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "weir/wire.h"
+
 #define PACKET_BURST_MAX 64
 #define PACKET_VLAN_MAX 2 /* tags kept: outermost and the next; up to 4 are peeled */
 
@@ -59,6 +61,7 @@ enum packet_flag {
     PACKET_TRUNCATED = 1 << 5,      /* a header was cut by the snap length */
     PACKET_LENGTH_LIES = 1 << 6,    /* IP claims more octets than the wire carried */
     PACKET_DEEP = 1 << 7,           /* inner VLAN, MPLS or tunnel fields below are set */
+    PACKET_PLAIN = 1 << 8,          /* packet_is_plain() */
 };
 
 struct packet {
@@ -79,31 +82,52 @@ struct packet {
     uint16_t flags;    /* enum packet_flag */
     uint16_t src_port; /* ICMP: type, or as Community ID pairs them (decode.h) */
     uint16_t dst_port;
-    uint8_t icmp_type;
-    uint8_t icmp_code;
     uint8_t tcp_flags;
     uint8_t hint; /* enum direction_hint */
 
     const uint8_t *addresses; /* source, then destination: 8 or 32 octets in the frame */
     uint32_t octets;          /* IP-layer octets, never more than the wire carried */
-    uint32_t payload;         /* octets above the TCP, UDP, SCTP, DCCP or ICMP header */
-    uint32_t tcp_seq;
-    uint32_t tcp_ack;
     uint16_t tcp_window;
     uint16_t checksum;    /* of layer 4 as sent, 0 where there is none */
+    uint32_t payload;     /* octets above the TCP, UDP, SCTP, DCCP or ICMP header */
     uint32_t fragment_id; /* IPv4 or IPv6 identification */
+    uint32_t tcp_seq;
+    uint32_t tcp_ack;
 
-    uint16_t vlan[PACKET_VLAN_MAX]; /* VLAN ids of the outermost tags, 0 = no such tag */
+    /* 0 in most packets, from here to macs */
+    uint8_t icmp_type;
+    uint8_t icmp_code;
     uint8_t vlan_count;             /* tags kept: 0, 1 or 2 */
     uint8_t tunnel;                 /* enum tunnel_kind of the innermost tunnel */
-    uint8_t outer_version;          /* IP version of that tunnel's outer header */
-    uint8_t tunnel_depth;
-    uint32_t tunnel_id; /* VNI, TEID, key or session id; 0 where the kind has none */
-    uint32_t mpls_top;  /* top label stack entry as on the wire: label 20, exp 3, bos 1, ttl 8; 0 =
-                           none */
+    uint16_t vlan[PACKET_VLAN_MAX]; /* VLAN ids of the outermost tags, 0 = no such tag */
+    uint32_t tunnel_id;             /* VNI, TEID, key or session id; 0 where the kind has none */
+    uint32_t mpls_top; /* top label stack entry as on the wire: label 20, exp 3, bos 1, ttl 8; 0 =
+                          none */
+    uint32_t tunnel_depth;
+    uint32_t outer_version;         /* IP version of that tunnel's outer header */
     const uint8_t *outer_addresses; /* of that tunnel's outer header, NULL without tunnel */
     const uint8_t *macs; /* destination, source of the outermost Ethernet header, or NULL */
 };
+
+/* Whether a packet that fits its flow calls for no more than being counted: it is whole, no
+ * fragment, of a usual length and not deep, and if TCP, an ACK that neither begins nor ends
+ * anything nor closes the window. */
+static inline bool packet_is_plain(const struct packet *p)
+{
+    const uint16_t odd = PACKET_FRAGMENT_FIRST | PACKET_FRAGMENT_LATER | PACKET_TRUNCATED |
+                         PACKET_LENGTH_LIES | PACKET_DEEP;
+    uint8_t control = p->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST | TCP_ACK);
+    bool tcp = p->flags & PACKET_HAS_TCP;
+
+    return !(p->flags & odd) && control == (tcp ? TCP_ACK : 0) && (!tcp || p->tcp_window) &&
+           p->octets <= INT32_MAX;
+}
+
+static inline void packet_set_plain(struct packet *p)
+{
+    p->flags &= (uint16_t)~PACKET_PLAIN;
+    p->flags |= packet_is_plain(p) ? PACKET_PLAIN : 0;
+}
 
 /* Packets that are handled together, pass by pass. */
 struct burst {

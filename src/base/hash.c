@@ -57,16 +57,18 @@ static uint64_t siphash13(uint64_t k0, uint64_t k1, const uint8_t *data, size_t 
     return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
-void hash_burst_siphash(const struct hash_secret *secret, uint32_t count,
-                        const struct hash_input *const input[], const uint8_t blocks[],
-                        struct hash_value value[])
+void hash_burst_siphash(const struct hash_secret *secret, struct hash_job *job, uint32_t count,
+                        size_t stride)
 {
     uint64_t k[4];
+
     memcpy(k, secret->octet, sizeof(k));
-    for (uint32_t i = 0; i < count; i++) {
-        size_t len = (size_t)blocks[i] * HASH_BLOCK;
-        value[i].place = siphash13(k[0], k[1], input[i]->block[0], len);
-        value[i].second = siphash13(k[2], k[3], input[i]->block[0], len);
+    for (; count; count--, job = hash_job_next(job, stride)) {
+        size_t len = (size_t)job->blocks * HASH_BLOCK;
+        if (!len)
+            continue;
+        job->value.place = siphash13(k[0], k[1], job->block[0], len);
+        job->value.second = siphash13(k[2], k[3], job->block[0], len);
     }
 }
 
@@ -96,24 +98,24 @@ __attribute__((target("aes,sse4.1"))) static inline __m128i absorb(__m128i k0, _
 }
 
 __attribute__((target("aes,sse4.1"))) void hash_burst_aes(const struct hash_secret *secret,
-                                                          uint32_t count,
-                                                          const struct hash_input *const input[],
-                                                          const uint8_t blocks[],
-                                                          struct hash_value value[])
+                                                          struct hash_job *job, uint32_t count,
+                                                          size_t stride)
 {
     __m128i k0 = _mm_loadu_si128((const __m128i *)secret->octet);
     __m128i k1 = _mm_loadu_si128((const __m128i *)(secret->octet + 16));
 
-    for (uint32_t i = 0; i < count; i++) {
-        __m128i x = absorb(k0, k1, 0, input[i]->block[0]);
-        if (blocks[i] > 1) {
-            x = _mm_xor_si128(x, absorb(k0, k1, 1, input[i]->block[1]));
-            if (blocks[i] > 2)
-                x = _mm_xor_si128(x, absorb(k0, k1, 2, input[i]->block[2]));
+    for (; count; count--, job = hash_job_next(job, stride)) {
+        if (!job->blocks)
+            continue;
+        __m128i x = absorb(k0, k1, 0, job->block[0]);
+        if (job->blocks > 1) {
+            x = _mm_xor_si128(x, absorb(k0, k1, 1, job->block[1]));
+            if (job->blocks > 2)
+                x = _mm_xor_si128(x, absorb(k0, k1, 2, job->block[2]));
             x = _mm_aesenc_si128(x, k1);
             x = _mm_aesenc_si128(x, k0);
         }
-        _mm_storeu_si128((__m128i *)&value[i], x);
+        _mm_storeu_si128((__m128i *)&job->value, x);
     }
 }
 
@@ -124,11 +126,10 @@ int hash_has_aes(void)
     return 0;
 }
 
-void hash_burst_aes(const struct hash_secret *secret, uint32_t count,
-                    const struct hash_input *const input[], const uint8_t blocks[],
-                    struct hash_value value[])
+void hash_burst_aes(const struct hash_secret *secret, struct hash_job *job, uint32_t count,
+                    size_t stride)
 {
-    hash_burst_siphash(secret, count, input, blocks, value);
+    hash_burst_siphash(secret, job, count, stride);
 }
 
 #endif

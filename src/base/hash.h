@@ -24,19 +24,26 @@ struct hash_value {
     uint64_t second;
 };
 
-/* One key: blocks of 16 octets, unused octets zero. */
-struct hash_input {
+/* One key and its hash: blocks of 16 octets, unused octets zero. blocks 0: none, value stays. */
+struct hash_job {
     uint8_t block[HASH_BLOCKS_MAX][HASH_BLOCK];
+    struct hash_value value;
+    uint8_t blocks;
 };
 
-typedef void hash_burst_fn(const struct hash_secret *, uint32_t count,
-                           const struct hash_input *const input[], const uint8_t blocks[],
-                           struct hash_value value[]);
+/* stride: octets from one job to the next, so that jobs may be part of something larger. */
+typedef void hash_burst_fn(const struct hash_secret *, struct hash_job *first, uint32_t count,
+                           size_t stride);
 
 hash_burst_fn hash_burst_siphash;
 hash_burst_fn hash_burst_aes; /* only where hash_has_aes() */
 
 int hash_has_aes(void);
+
+static inline struct hash_job *hash_job_next(struct hash_job *job, size_t stride)
+{
+    return (struct hash_job *)(void *)((char *)job + stride);
+}
 
 /* The faster twin of this processor. */
 hash_burst_fn *hash_burst_best(void);

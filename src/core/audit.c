@@ -40,10 +40,7 @@ void auditor_destroy(struct auditor *a)
 
 uint64_t audit_digest(const struct hash_secret *secret, const struct flow_record *r)
 {
-    struct hash_input input = {0};
-    const struct hash_input *const in = &input;
-    uint8_t blocks = HASH_BLOCKS_MAX;
-    struct hash_value value;
+    struct hash_job job = {.blocks = HASH_BLOCKS_MAX};
     uint8_t end[2][18];
 
     for (int s = 0; s < 2; s++) {
@@ -51,11 +48,11 @@ uint64_t audit_digest(const struct hash_secret *secret, const struct flow_record
         memcpy(end[s] + 16, &r->port[s], 2);
     }
     int low = memcmp(end[0], end[1], sizeof(end[0])) > 0;
-    memcpy(input.block[0], end[low], sizeof(end[0]));
-    memcpy((uint8_t *)input.block + sizeof(end[0]), end[!low], sizeof(end[0]));
-    input.block[2][HASH_BLOCK - 1] = r->proto;
-    hash_burst_siphash(secret, 1, &in, &blocks, &value);
-    return value.second ? value.second : 1;
+    memcpy(job.block[0], end[low], sizeof(end[0]));
+    memcpy((uint8_t *)job.block + sizeof(end[0]), end[!low], sizeof(end[0]));
+    job.block[2][HASH_BLOCK - 1] = r->proto;
+    hash_burst_siphash(secret, &job, 1, sizeof(job));
+    return job.value.second ? job.value.second : 1;
 }
 
 static struct seen *find(struct auditor *a, uint64_t digest)

@@ -119,6 +119,7 @@ void decode_packet(const struct decode_options *options, struct packet *p,
         ;
     set_ip(p, &ip);
     l4_read(p, &ip);
+    packet_set_plain(p);
     count_notes(counters, p, &ip);
 }
 

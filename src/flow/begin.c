@@ -25,7 +25,7 @@ static void cold_begin(struct flow_table *t, uint32_t index, const struct flow_p
     struct flow_cold *c = &t->cold[index];
 
     memset(c, 0, sizeof(*c));
-    c->hash = bucket_hash(probe->hash.place);
+    c->hash = bucket_hash(probe->key.value.place);
     c->rank = RANK_NEW;
     c->conn_start_ns = p->ts_ns;
     c->flow_id = t->next_flow_id++;
@@ -56,7 +56,7 @@ static void tunnel_begin(struct flow_tunnel *tunnel, int side, const struct pack
 uint32_t flow_create(struct flow_table *t, struct flow_probe *probe, const struct packet *p,
                      struct flow_out *out)
 {
-    uint32_t hash = bucket_hash(probe->hash.place);
+    uint32_t hash = bucket_hash(probe->key.value.place);
 
     if (t->live >= t->max_flows)
         flow_evict(t, bucket_victim(t, hash, false), out);
@@ -66,9 +66,9 @@ uint32_t flow_create(struct flow_table *t, struct flow_probe *probe, const struc
     memset(h, 0, sizeof(*h));
     h->kind = KIND_KEY; /* not to be found, nor evicted as one of the keys, before it is whole */
     place(t, hash, index, out);
-    memcpy(h, probe->input.block[0], sizeof(struct flow_head));
+    memcpy(h, probe->key.block[0], sizeof(struct flow_head));
     if (h->kind & KIND_IP6)
-        memcpy(&t->key6[index], probe->input.block[1], sizeof(struct flow_key6));
+        memcpy(&t->key6[index], probe->key.block[1], sizeof(struct flow_key6));
     if (p->flags & PACKET_DEEP) {
         tunnel_begin(&t->tunnel[index], probe->side, p);
         h->kind |= KIND_DEEP;

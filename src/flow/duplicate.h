@@ -21,19 +21,20 @@ struct duplicates {
     struct duplicate slot[DUPLICATE_SLOTS];
 };
 
-/* A packet without identification, checksum and payload looks like the next one of its kind: no
- * digest. Nor has a later fragment, whose place in the datagram is not known here. */
+/* A packet without identification looks like the next one of its kind, unless it has a payload and
+ * its checksum: no digest. Not for later fragments, whose place in the datagram is not known here.
+ */
 static inline uint64_t duplicate_digest(const struct flow_probe *probe, const struct packet *p)
 {
-    if ((!p->fragment_id && !p->payload) || !(p->fragment_id | p->checksum) ||
-        (p->flags & PACKET_FRAGMENT_LATER))
-        return 0;
-    uint64_t x = probe->hash.place + probe->side;
-    x = (x ^ ((uint64_t)p->tcp_seq << 32 | p->tcp_ack)) * 0x9e3779b97f4a7c15ULL;
-    x = (x ^ x >> 29 ^
-         ((uint64_t)p->checksum << 48 | (uint64_t)p->fragment_id << 16 | p->payload)) *
-        0xbf58476d1ce4e5b9ULL;
-    return x ^ x >> 32;
+    uint64_t what = ((uint64_t)p->fragment_id << 32 | p->payload) ^ (uint64_t)p->checksum << 48;
+    uint64_t where = probe->key.value.place + probe->side;
+    unsigned __int128 product =
+        (unsigned __int128)(where ^ ((uint64_t)p->tcp_ack << 32 | p->tcp_seq)) *
+        (what ^ 0x9e3779b97f4a7c15ULL);
+    uint64_t digest = (uint64_t)product ^ (uint64_t)(product >> 64);
+    bool telling = (p->fragment_id != 0) | ((p->payload != 0) & (p->checksum != 0));
+
+    return digest & -(uint64_t)telling;
 }
 
 static inline void duplicate_prefetch(const struct duplicates *d, uint64_t digest)
@@ -44,10 +45,8 @@ static inline void duplicate_prefetch(const struct duplicates *d, uint64_t diges
 static inline bool duplicate_seen(struct duplicates *d, uint64_t digest, const struct packet *p)
 {
     struct duplicate *slot = &d->slot[digest % DUPLICATE_SLOTS];
+    bool seen = slot->digest == digest && digest && p->ts_ns - slot->ts_ns <= DUPLICATE_NS;
 
-    if (!digest)
-        return false;
-    bool seen = slot->digest == digest && p->ts_ns - slot->ts_ns <= DUPLICATE_NS;
     slot->digest = digest;
     slot->ts_ns = p->ts_ns;
     return seen;

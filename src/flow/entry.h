@@ -72,7 +72,9 @@ enum {
     REPORTED_AGE_SHIFT = 3, /* the last age told, two bits */
 };
 
-/* Endpoint states of Zeek's TCP analysis, three bits a side in flow_hot.state. */
+/* Endpoint states of Zeek's TCP analysis, three bits a side in flow_hot.state. Above them, for each
+ * side, whether it may send ordinary segments: it has begun and not ended, and its peer was not
+ * reset. */
 enum tcp_endpoint {
     TCP_INACTIVE,
     TCP_SYN_SENT,
@@ -82,6 +84,8 @@ enum tcp_endpoint {
     TCP_CLOSED,
     TCP_RESET,
 };
+
+#define STATE_CALM (1 << 6) /* << side */
 
 /* flow_hot.quality: what packets raise; the bits of flow_quality shifted into one octet. */
 #define HOT_QUALITY_SHIFT QUALITY_INDEX_TRUNCATED
@@ -182,12 +186,10 @@ static_assert(sizeof(struct bucket) == CACHE_LINE, "one line");
 
 /* One packet looked up: its canonical key and where it was found. */
 struct flow_probe {
-    struct hash_input input; /* block 0 begins with a flow_head */
-    struct hash_value hash;
-    uint32_t index; /* candidate, 0 = none */
-    uint8_t side;   /* of the sender */
-    uint8_t blocks;
-    uint64_t digest; /* for duplicates, 0 = none */
+    struct hash_job key; /* block 0 begins with a flow_head; no blocks: not looked up */
+    uint32_t index;      /* candidate, 0 = none */
+    uint8_t side;        /* of the sender */
+    uint64_t digest;     /* for duplicates, 0 = none */
 };
 
 struct fragments;
@@ -208,6 +210,7 @@ struct flow_table {
 
     struct flow_config config;
     bool dedup, deltas, notices, scoped;
+    bool portable;     /* no packet is taken as settled */
     uint8_t pressure;  /* lifetimes are shortened by 2 * pressure bits */
     bool repricing;    /* this turn re-reads every deadline, pressure has changed */
     bool draining;     /* position is the drain's */

@@ -55,17 +55,14 @@ static size_t address_len(const struct packet *p)
 
 static struct fragment *set_of(struct fragments *f, struct flow_table *t, const struct packet *p)
 {
-    struct hash_input input = {0};
-    const struct hash_input *one = &input;
-    uint8_t blocks = 3;
-    struct hash_value value;
+    struct hash_job job = {.blocks = 3};
 
-    memcpy(input.block[0], &p->fragment_id, 4);
-    input.block[0][4] = p->ip_version;
-    input.block[0][5] = p->proto;
-    memcpy(input.block[1], p->addresses, address_len(p));
-    t->hash_burst(&t->secret, 1, &one, &blocks, &value);
-    return &f->entry[(value.place & (f->sets - 1)) * FRAGMENT_WAYS];
+    memcpy(job.block[0], &p->fragment_id, 4);
+    job.block[0][4] = p->ip_version;
+    job.block[0][5] = p->proto;
+    memcpy(job.block[1], p->addresses, address_len(p));
+    t->hash_burst(&t->secret, &job, 1, sizeof(job));
+    return &f->entry[(job.value.place & (f->sets - 1)) * FRAGMENT_WAYS];
 }
 
 static bool same(const struct fragment *e, const struct packet *p)

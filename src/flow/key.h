@@ -10,11 +10,6 @@
 #include "base/bytes.h"
 #include "flow/entry.h"
 
-static inline struct flow_head *key_head(struct flow_probe *probe)
-{
-    return (struct flow_head *)(void *)probe->input.block[0];
-}
-
 static inline uint64_t key_scope(const struct flow_table *t, const struct packet *p)
 {
     uint64_t scope = 0;
@@ -26,69 +21,90 @@ static inline uint64_t key_scope(const struct flow_table *t, const struct packet
 }
 
 /* Whether the sender is the upper side. Either is as likely: no branch. */
-static inline int key_side(const struct packet *p, const uint8_t *src, const uint8_t *dst,
-                           size_t len)
+static inline unsigned key_side4(const struct packet *p)
 {
-    uint64_t s, d;
+    uint64_t both = load_be64(p->addresses);
+    uint64_t src = both >> 32 << 16 | p->src_port, dst = (uint32_t)both;
 
-    if (len == 4) {
-        s = load_be32(src);
-        d = load_be32(dst);
-    } else {
-        uint64_t high_s = load_be64(src), high_d = load_be64(dst);
-        bool low = high_s == high_d;
-        s = low ? load_be64(src + 8) : high_s;
-        d = low ? load_be64(dst + 8) : high_d;
-    }
-    return (s > d) | ((s == d) & (p->src_port > p->dst_port));
+    return src > (dst << 16 | p->dst_port);
 }
 
-/* Fills input, blocks and side. The side is a coin's toss from packet to packet: halves change
- * places by rotation, since a branch would be mispredicted, and are not put together in memory,
- * where a wide load would wait for the narrow stores. */
+static inline unsigned key_side6(const struct packet *p)
+{
+    uint64_t src = load_be64(p->addresses), dst = load_be64(p->addresses + 16);
+    bool low = src == dst;
+
+    src = low ? load_be64(p->addresses + 8) : src;
+    dst = low ? load_be64(p->addresses + 24) : dst;
+    return (src > dst) | ((src == dst) & (p->src_port > p->dst_port));
+}
+
+/* Ports by side, protocol and kind as they lie in memory: the head behind its address. */
+static inline uint64_t key_word(const struct packet *p, unsigned side, uint8_t kind)
+{
+    uint32_t ports = (uint32_t)p->dst_port << 16 | p->src_port;
+
+    ports = ports << 16 * side | ports >> (-16 * side & 31);
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    return ports | (uint64_t)p->proto << 32 | (uint64_t)kind << 40;
+#else
+    return (uint64_t)(ports << 16 | ports >> 16) << 32 | (uint64_t)p->proto << 24 |
+           (uint64_t)kind << 16;
+#endif
+}
+
+static inline void key_build4(const struct flow_table *t, const struct packet *p, uint8_t kind,
+                              struct flow_probe *probe)
+{
+    unsigned side = probe->side;
+    uint64_t both;
+
+    memcpy(&both, p->addresses, 8);
+    both = both << 32 * side | both >> (-32 * side & 63);
+    uint64_t head[2] = {both, key_word(p, side, kind)};
+    memcpy(probe->key.block[0], head, sizeof(head));
+    probe->key.blocks = 1;
+    if (t->scoped) {
+        uint64_t scope[2] = {key_scope(t, p), 0};
+        memcpy(probe->key.block[1], scope, sizeof(scope));
+        probe->key.blocks = 2;
+    }
+}
+
+static inline void key_build6(const struct flow_table *t, const struct packet *p, uint8_t kind,
+                              struct flow_probe *probe)
+{
+    unsigned side = probe->side;
+    uint64_t head[2] = {t->scoped ? key_scope(t, p) : 0, key_word(p, side, kind | KIND_IP6)};
+
+    memcpy(probe->key.block[0], head, sizeof(head));
+    memcpy(probe->key.block[1 + side], p->addresses, 16);
+    memcpy(probe->key.block[2 - side], p->addresses + 16, 16);
+    probe->key.blocks = 3;
+}
+
+/* Fills the key and the side. The side is a coin's toss from packet to packet: halves change places
+ * without a branch, which would be mispredicted, and are not put together in memory, where a wide
+ * load would wait for the narrow stores. */
 static inline void key_build(const struct flow_table *t, const struct packet *p, bool orphan,
                              struct flow_probe *probe)
 {
-    struct flow_head *head = key_head(probe);
     uint8_t kind = orphan ? KIND_ORPHAN : 0;
-    size_t len = p->ip_version == 4 ? 4 : 16;
-    const uint8_t *src = p->addresses, *dst = p->addresses + len;
-    int side = key_side(p, src, dst, len);
 
-    uint32_t ports = (uint32_t)p->dst_port << 16 | p->src_port;
-    ports = ports << (16 & -side) | ports >> (16 & -side);
-    head->port[0] = (uint16_t)ports;
-    head->port[1] = (uint16_t)(ports >> 16);
-    head->proto = p->proto;
-    head->zero = 0;
+    probe->side = (uint8_t)(p->ip_version == 4 ? key_side4(p) : key_side6(p));
     if (p->flags & PACKET_ICMP_ONE_WAY)
-        kind |= side ? KIND_ONE_WAY_DOWN : KIND_ONE_WAY_UP;
-    probe->side = (uint8_t)side;
-    if (len == 4) {
-        uint64_t both;
-        memcpy(&both, src, 8);
-        head->address = both << (32 & -side) | both >> (32 & -side);
-        probe->blocks = 1;
-        if (t->scoped) {
-            uint64_t scope[2] = {key_scope(t, p), 0};
-            memcpy(probe->input.block[1], scope, 16);
-            probe->blocks = 2;
-        }
-    } else {
-        kind |= KIND_IP6;
-        head->address = t->scoped ? key_scope(t, p) : 0;
-        memcpy(probe->input.block[1 + side], src, 16);
-        memcpy(probe->input.block[2 - side], dst, 16);
-        probe->blocks = 3;
-    }
-    head->kind = kind;
+        kind |= probe->side ? KIND_ONE_WAY_DOWN : KIND_ONE_WAY_UP;
+    if (p->ip_version == 4)
+        key_build4(t, p, kind, probe);
+    else
+        key_build6(t, p, kind, probe);
 }
 
 /* After hashing: an IPv6 head stands for its addresses by the hash's second half. */
 static inline void key_finish(struct flow_probe *probe)
 {
-    if (probe->blocks == 3)
-        memcpy(probe->input.block[0], &probe->hash.second, 8);
+    if (probe->key.blocks == 3)
+        memcpy(probe->key.block[0], &probe->key.value.second, 8);
 }
 
 bool key_scope_equal(const struct flow_table *, uint32_t index, const struct packet *);
@@ -111,17 +127,20 @@ static inline bool head_equal(const struct flow_hot *h, const struct flow_head *
     return ((h->address ^ want->address) | ((mine ^ theirs) & mask)) == 0;
 }
 
-/* Compares the whole key. */
+/* What head_equal leaves out: IPv6 addresses, and the scope. */
+static inline bool key_rest_equal(const struct flow_table *t, uint32_t index,
+                                  const struct flow_probe *probe, const struct packet *p)
+{
+    if (probe->key.blocks == 3 && memcmp(&t->key6[index], probe->key.block[1], 32) != 0)
+        return false;
+    return !t->scoped || key_scope_equal(t, index, p);
+}
+
 static inline bool key_equal(const struct flow_table *t, uint32_t index,
                              const struct flow_probe *probe, const struct packet *p)
 {
     struct flow_head want;
-    memcpy(&want, probe->input.block[0], sizeof(want));
+    memcpy(&want, probe->key.block[0], sizeof(want));
 
-    bool equal = head_equal(&t->hot[index], &want);
-    if (equal && (want.kind & KIND_IP6))
-        equal = memcmp(&t->key6[index], probe->input.block[1], 32) == 0;
-    if (equal && t->scoped)
-        equal = key_scope_equal(t, index, p);
-    return equal;
+    return head_equal(&t->hot[index], &want) && key_rest_equal(t, index, probe, p);
 }

@@ -94,6 +94,7 @@ int flow_table_create(const struct flow_table_options *options, struct counters 
     t->dedup = options->dedup;
     t->deltas = options->deltas;
     t->notices = options->notices;
+    t->portable = options->portable || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__;
     t->scoped = t->config.vlan_in_key || t->config.tunnel_in_key;
     t->counters = counters;
     t->max_flows = t->config.max_flows ? (uint32_t)t->config.max_flows : flow_table_default_flows();

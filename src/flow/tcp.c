@@ -178,10 +178,21 @@ static void history_flags(struct flow_hot *h, struct flow_cold *c, int side, con
         history_mark(h, c, side, SEEN_ACK, 'A');
 }
 
+static bool is_under_way(unsigned state)
+{
+    return state == TCP_PARTIAL || state == TCP_ESTABLISHED;
+}
+
 static void state_set(struct flow_hot *h, struct flow_cold *c, int side, enum tcp_endpoint state)
 {
+    unsigned peer = tcp_state(h, !side), own = state;
+
     c->state_before[side] = (uint8_t)tcp_state(h, side);
-    h->state = (uint8_t)((h->state & ~(7u << (3 * side))) | (unsigned)state << (3 * side));
+    h->state = (uint8_t)(own << (3 * side) | peer << (3 * !side));
+    if (is_under_way(own) && peer != TCP_RESET)
+        h->state |= (uint8_t)(STATE_CALM << side);
+    if (is_under_way(peer) && own != TCP_RESET)
+        h->state |= (uint8_t)(STATE_CALM << !side);
 }
 
 static void advance_inactive(struct flow_hot *h, struct flow_cold *c, int side,

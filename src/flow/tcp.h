@@ -35,10 +35,9 @@ void tcp_special(struct flow_table *, uint32_t index, int side, const struct pac
 static inline bool tcp_ordinary(struct flow_hot *h, int side, const struct packet *p)
 {
     uint8_t need = p->payload ? SEEN_SEQ | SEEN_DATA : SEEN_SEQ | SEEN_ACK;
-    unsigned own = tcp_state(h, side), peer = tcp_state(h, !side);
 
     if ((p->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST | TCP_ACK)) != TCP_ACK || !p->tcp_window ||
-        (h->seen[side] & need) != need || !(0x18 >> own & 1) || peer == TCP_RESET)
+        (h->seen[side] & need) != need || !(h->state & (STATE_CALM << side)))
         return false;
     if ((h->seen[!side] & SEEN_SEQ) && (int32_t)(p->tcp_ack - h->seq_next[!side]) > 0)
         return false;

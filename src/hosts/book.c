@@ -90,14 +90,12 @@ void book_destroy(struct book *b)
 
 static struct hash_value hash_of(const struct book *b, const uint8_t element[16])
 {
-    struct hash_input input;
-    const struct hash_input *at = &input;
-    uint8_t blocks = 1;
-    struct hash_value value;
+    struct hash_job job;
 
-    memcpy(input.block[0], element, 16);
-    b->hash_burst(&b->secret, 1, &at, &blocks, &value);
-    return value;
+    job.blocks = 1;
+    memcpy(job.block[0], element, HASH_BLOCK);
+    b->hash_burst(&b->secret, &job, 1, sizeof(job));
+    return job.value;
 }
 
 uint64_t book_hash(const struct book *b, const uint8_t element[16])

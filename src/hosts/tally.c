@@ -12,7 +12,7 @@
 
 struct chunk {
     struct host_key key[2 * CHUNK];
-    struct hash_value hash[2 * CHUNK];
+    struct hash_job hash[2 * CHUNK];
     struct tally_entry *entry[2 * CHUNK];
 };
 
@@ -119,22 +119,17 @@ static bool same_key(const struct host_key *a, const struct host_key *b)
 static void chunk_hash(const struct tally *t, const struct flow_delta *d, uint32_t count,
                        const uint8_t inside[], struct chunk *c)
 {
-    struct hash_input input[2 * CHUNK];
-    const struct hash_input *at[2 * CHUNK];
-    uint8_t blocks[2 * CHUNK];
-
     for (uint32_t i = 0; i < 2 * count; i++) {
         c->key[i] = host_key_of(d[i / 2].ip_version, d[i / 2].address[i % 2]);
-        memcpy(input[i].block[0], c->key[i].address, sizeof(c->key[i]));
-        at[i] = &input[i];
-        blocks[i] = 1;
+        memcpy(c->hash[i].block[0], c->key[i].address, sizeof(c->key[i]));
+        c->hash[i].blocks = 1;
     }
-    t->hash_burst(&t->secret, 2 * count, at, blocks, c->hash);
+    t->hash_burst(&t->secret, c->hash, 2 * count, sizeof(c->hash[0]));
     for (uint32_t i = 0; i < 2 * count; i++) {
         if (inside[i / 2] & (1 << i % 2))
-            __builtin_prefetch(&t->filling->index[c->hash[i].place & t->index_mask]);
+            __builtin_prefetch(&t->filling->index[c->hash[i].value.place & t->index_mask]);
         else
-            __builtin_prefetch(&t->filling->set[c->hash[i].place & t->set_mask]);
+            __builtin_prefetch(&t->filling->set[c->hash[i].value.place & t->set_mask]);
     }
 }
 
@@ -231,12 +226,12 @@ static void chunk_find(struct tally *t, uint32_t count, const uint8_t inside[], 
 {
     for (uint32_t i = 0; i < 2 * count; i++) {
         if (inside[i / 2] & (1 << i % 2)) {
-            c->entry[i] = inside_find(t, &c->key[i], &c->hash[i]);
+            c->entry[i] = inside_find(t, &c->key[i], &c->hash[i].value);
             __builtin_prefetch(c->entry[i], 1);
             __builtin_prefetch((char *)c->entry[i] + 64, 1);
         } else {
             c->entry[i] = NULL;
-            outside_prefetch(t, &c->hash[i]);
+            outside_prefetch(t, &c->hash[i].value);
         }
     }
 }
@@ -310,7 +305,7 @@ static void chunk_count(struct tally *t, const struct flow_delta *d, uint32_t co
             uint32_t at = 2 * i + (uint32_t)s;
             struct tally_entry *e = c->entry[at];
             if (!e)
-                e = outside_find(t, &c->key[at], &c->hash[at], octets);
+                e = outside_find(t, &c->key[at], &c->hash[at].value, octets);
             count_side(e, &d[i], s, !(inside[i] & (1 << !s)));
         }
         count_total(t->filling, &d[i]);

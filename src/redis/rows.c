@@ -70,16 +70,13 @@ void rows_destroy(struct rows *t)
 /* Heads hold an index + 1, so that untouched memory says none. */
 static uint32_t *head_of(struct rows *t, const struct host_row *r)
 {
-    struct hash_input input = {0};
-    const struct hash_input *key = &input;
-    struct hash_value value;
+    struct hash_job job = {.blocks = 2};
     uint64_t window[2] = {r->start_ns, r->window};
-    uint8_t blocks = 2;
 
-    memcpy(input.block[0], r->key.address, HASH_BLOCK);
-    memcpy(input.block[1], window, HASH_BLOCK);
-    t->hash(&t->secret, 1, &key, &blocks, &value);
-    return &t->head[value.place & t->mask];
+    memcpy(job.block[0], r->key.address, HASH_BLOCK);
+    memcpy(job.block[1], window, HASH_BLOCK);
+    t->hash(&t->secret, &job, 1, sizeof(job));
+    return &t->head[job.value.place & t->mask];
 }
 
 static bool same(const struct host_row *a, const struct host_row *b)

@@ -51,6 +51,8 @@ static inline const char *promise_broken(const struct packet *p)
         return "TCP fields without ports";
     if (!(p->flags & PACKET_DEEP) && (p->vlan_count > 1 || p->mpls_top || p->tunnel))
         return "PACKET_DEEP missing";
+    if (!(p->flags & PACKET_PLAIN) == packet_is_plain(p))
+        return "PACKET_PLAIN is wrong";
     return NULL;
 }
 

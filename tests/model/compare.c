@@ -201,6 +201,8 @@ static void hand_in(struct comparison *c, uint32_t to)
         return;
     for (uint32_t i = 0; i < count; i++)
         packet[i] = c->sequence->step[from + i].packet;
+    for (uint32_t i = 0; i < count; i++)
+        packet_set_plain(&packet[i]);
     flow_table_burst(c->table, packet, count, &c->out);
     for (uint32_t i = 0; i < count; i++) {
         struct packet mine = c->sequence->step[from + i].packet;

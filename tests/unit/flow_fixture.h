@@ -82,6 +82,8 @@ static inline void fixture_take(struct fixture *f)
 /* One burst of up to PACKET_BURST_MAX packets; fates are counted as core does. */
 static inline void fixture_burst(struct fixture *f, struct packet *packet, uint32_t count)
 {
+    for (uint32_t i = 0; i < count; i++)
+        packet_set_plain(&packet[i]);
     flow_table_burst(f->table, packet, count, &f->out);
     for (uint32_t i = 0; i < count; i++) {
         f->counters.fate_packets[packet[i].fate]++;
@@ -184,13 +186,10 @@ static inline struct packet packet_tcp(int side, uint16_t port, uint8_t flags, u
 }
 
 /* Every key falls into one place; then tests see keys compared, not hashes. */
-static inline void hash_burst_constant(const struct hash_secret *secret, uint32_t count,
-                                       const struct hash_input *const input[],
-                                       const uint8_t blocks[], struct hash_value value[])
+static inline void hash_burst_constant(const struct hash_secret *secret, struct hash_job *job,
+                                       uint32_t count, size_t stride)
 {
     (void)secret;
-    (void)input;
-    (void)blocks;
-    for (uint32_t i = 0; i < count; i++)
-        value[i] = (struct hash_value){0x123456789abcdef0, 0xfedcba9876543210};
+    for (; count; count--, job = hash_job_next(job, stride))
+        job->value = (struct hash_value){0x123456789abcdef0, 0xfedcba9876543210};
 }

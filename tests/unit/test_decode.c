@@ -333,7 +333,7 @@ static void the_chain_limit_is_noted(void **state)
     frame_ethernet(&f);
     struct packet p = decode(&all_tunnels, &f, &counters);
     assert_int_equal(p.proto, PROTO_DESTINATION);
-    assert_int_equal(p.flags, 0);
+    assert_int_equal(p.flags, PACKET_PLAIN);
     assert_int_equal(counters.note[NOTE_IP6_CHAIN_LIMIT], 1);
 }
 

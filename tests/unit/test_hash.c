@@ -7,15 +7,26 @@
 
 #include "base/hash.h"
 
-static struct hash_value one(hash_burst_fn *twin, const struct hash_secret *secret,
-                             const struct hash_input *input, uint8_t blocks)
+struct key {
+    uint8_t block[HASH_BLOCKS_MAX][HASH_BLOCK];
+};
+
+static struct hash_job job_of(const struct key *key, uint8_t blocks)
 {
-    struct hash_value value;
-    twin(secret, 1, &input, &blocks, &value);
-    return value;
+    struct hash_job job = {.blocks = blocks};
+    memcpy(job.block, key, sizeof(*key));
+    return job;
 }
 
-static void fill(struct hash_input *input, uint8_t octets)
+static struct hash_value one(hash_burst_fn *twin, const struct hash_secret *secret,
+                             const struct key *key, uint8_t blocks)
+{
+    struct hash_job job = job_of(key, blocks);
+    twin(secret, &job, 1, sizeof(job));
+    return job.value;
+}
+
+static void fill(struct key *input, uint8_t octets)
 {
     memset(input, 0, sizeof(*input));
     for (uint8_t i = 0; i < octets; i++)
@@ -28,7 +39,7 @@ static void siphash_has_the_known_values(void **state)
     (void)state;
     const uint64_t want[] = {0x8972188433a5c5b7, 0x31ef8061c910629b, 0xfe1f2445ba50237f};
     const struct hash_secret zero = {0};
-    struct hash_input input;
+    struct key input;
 
     for (uint8_t blocks = 1; blocks <= 3; blocks++) {
         fill(&input, (uint8_t)(blocks * HASH_BLOCK));
@@ -41,7 +52,7 @@ static void twins_repeat_themselves_and_differ(void **state)
 {
     (void)state;
     struct hash_secret secret;
-    struct hash_input input;
+    struct key input;
 
     hash_secret_fixed(&secret);
     for (uint8_t blocks = 1; blocks <= 3; blocks++) {
@@ -64,25 +75,28 @@ static void a_burst_hashes_each_key_as_if_alone(void **state)
 {
     (void)state;
     hash_burst_fn *twins[] = {hash_burst_siphash, hash_burst_best()};
-    struct hash_input input[9];
-    const struct hash_input *list[9];
-    uint8_t blocks[9];
-    struct hash_value value[9];
+    struct key input[9];
+    struct larger {
+        uint64_t before;
+        struct hash_job job;
+    } larger[10];
+    const struct hash_value untouched = {1, 2};
     struct hash_secret secret;
 
     hash_secret_fixed(&secret);
     for (uint8_t i = 0; i < 9; i++) {
         fill(&input[i], 48);
         input[i].block[0][0] = (uint8_t)(200 + i);
-        list[i] = &input[i];
-        blocks[i] = (uint8_t)(1 + i % 3);
+        larger[i].job = job_of(&input[i], (uint8_t)(1 + i % 3));
     }
+    larger[9].job = (struct hash_job){.value = untouched};
     for (int twin = 0; twin < 2; twin++) {
-        twins[twin](&secret, 9, list, blocks, value);
+        twins[twin](&secret, &larger[0].job, 10, sizeof(larger[0]));
         for (int i = 0; i < 9; i++) {
-            struct hash_value alone = one(twins[twin], &secret, &input[i], blocks[i]);
-            assert_memory_equal(&value[i], &alone, sizeof(alone));
+            struct hash_value alone = one(twins[twin], &secret, &input[i], larger[i].job.blocks);
+            assert_memory_equal(&larger[i].job.value, &alone, sizeof(alone));
         }
+        assert_memory_equal(&larger[9].job.value, &untouched, sizeof(untouched));
     }
 }
 
@@ -91,7 +105,7 @@ static void every_bit_of_secret_and_key_counts(void **state)
     (void)state;
     hash_burst_fn *twins[] = {hash_burst_siphash, hash_burst_best()};
     struct hash_secret secret;
-    struct hash_input input;
+    struct key input;
 
     hash_secret_fixed(&secret);
     fill(&input, 48);
@@ -105,7 +119,7 @@ static void every_bit_of_secret_and_key_counts(void **state)
         }
         unsigned flipped = 0;
         for (unsigned bit = 0; bit < 8 * sizeof(input); bit++) {
-            struct hash_input other = input;
+            struct key other = input;
             other.block[bit / 128][bit / 8 % 16] ^= (uint8_t)(1 << bit % 8);
             struct hash_value v = one(twins[twin], &secret, &other, 3);
             assert_true(v.place != base.place);
@@ -128,7 +142,7 @@ static void neither_twin_is_linear(void **state)
     hash_secret_fixed(&secret);
     for (int twin = 0; twin < 2; twin++)
         for (uint32_t i = 1; i <= 2000; i++) {
-            struct hash_input a = {0}, b = {0}, c = {0}, sum = {0};
+            struct key a = {0}, b = {0}, c = {0}, sum = {0};
             uint32_t x = i * 2654435761u, y = i * 40503u;
             memcpy(a.block[0], &x, 4);
             memcpy(b.block[1], &y, 4);
@@ -149,7 +163,7 @@ static void blocks_are_told_apart(void **state)
     (void)state;
     hash_burst_fn *twins[] = {hash_burst_siphash, hash_burst_best()};
     struct hash_secret secret;
-    struct hash_input a, swapped, equal = {0};
+    struct key a, swapped, equal = {0};
 
     hash_secret_fixed(&secret);
     fill(&a, 48);
@@ -160,7 +174,7 @@ static void blocks_are_told_apart(void **state)
         assert_true(one(twins[twin], &secret, &a, 3).place !=
                     one(twins[twin], &secret, &swapped, 3).place);
         /* equal blocks must not cancel out */
-        struct hash_input other = equal;
+        struct key other = equal;
         memset(other.block[1], 7, 32);
         assert_true(one(twins[twin], &secret, &equal, 3).place !=
                     one(twins[twin], &secret, &other, 3).place);
@@ -181,7 +195,7 @@ static void check_spread(hash_burst_fn *twin, unsigned shift, unsigned step, uin
     memset(cell, 0, sizeof(cell));
     hash_secret_fixed(&secret);
     for (uint32_t i = 0; i < KEYS; i++) {
-        struct hash_input input = {0};
+        struct key input = {0};
         uint32_t x = i * step;
         memcpy(input.block[blocks - 1] + 4, &x, 4);
         struct hash_value v = one(twin, &secret, &input, blocks);

@@ -27,8 +27,8 @@ static void check_directions(const struct fixture *f, const struct packet *a,
                              const struct packet *b)
 {
     struct flow_probe x = probe_of(f, a, false), y = probe_of(f, b, false);
-    assert_memory_equal(&x.input, &y.input, sizeof(x.input));
-    assert_int_equal(x.blocks, y.blocks);
+    assert_memory_equal(x.key.block, y.key.block, sizeof(x.key.block));
+    assert_int_equal(x.key.blocks, y.key.blocks);
     assert_int_equal(x.side, !y.side);
 }
 
@@ -51,7 +51,7 @@ static void both_directions_have_one_key(void **state)
     a.addresses = there6;
     b.addresses = back6;
     check_directions(f, &a, &b);
-    assert_int_equal(probe_of(f, &a, false).blocks, 3);
+    assert_int_equal(probe_of(f, &a, false).key.blocks, 3);
     fixture_close(f);
 }
 
@@ -77,7 +77,7 @@ static void equal_addresses_are_ordered_by_port(void **state)
 static bool same_key(const struct fixture *f, const struct packet *a, const struct packet *b)
 {
     struct flow_probe x = probe_of(f, a, false), y = probe_of(f, b, false);
-    return memcmp(&x.input, &y.input, sizeof(x.input)) == 0;
+    return memcmp(&x.key.block, &y.key.block, sizeof(x.key.block)) == 0;
 }
 
 static void every_part_counts(void **state)
@@ -105,7 +105,7 @@ static void every_part_counts(void **state)
     b.dst_port = a.src_port;
     assert_false(same_key(f, &a, &b));
     struct flow_probe x = probe_of(f, &a, false), y = probe_of(f, &a, true);
-    assert_memory_not_equal(&x.input, &y.input, sizeof(x.input));
+    assert_memory_not_equal(&x.key.block, &y.key.block, sizeof(x.key.block));
     fixture_close(f);
 }
 
