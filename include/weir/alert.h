@@ -78,10 +78,12 @@ struct alert_sink_ops {
     const char *name;
     /* Takes the alert, or loses it: 0, or -errno. Never waits longer than one write. */
     int (*write)(struct alert_sink *, const struct alert *);
+    /* Goes on with what waits, now and then; NULL = nothing ever waits. */
+    void (*step)(struct alert_sink *);
     void (*close)(struct alert_sink *); /* NULL is fine */
 };
 
 struct alert_sink {
     const struct alert_sink_ops *ops;
-    uint64_t written, lost;
+    uint64_t written, lost; /* what waits counts as written */
 };

@@ -56,8 +56,17 @@ static void write_sink(struct hunts *h, unsigned i, const struct alert *alert)
         log_warning(h->options.log, "alerts: %s: %s: alerts are lost there until it takes them",
                     h->sink[i]->ops->name, strerror(-rc));
     h->sink_failed[i] = rc != 0;
-    h->stats.written += rc == 0;
-    h->stats.lost += rc != 0;
+}
+
+static void step_sinks(struct hunts *h)
+{
+    h->stats.written = h->stats.lost = 0;
+    for (unsigned i = 0; i < h->sinks; i++) {
+        if (h->sink[i]->ops->step)
+            h->sink[i]->ops->step(h->sink[i]);
+        h->stats.written += h->sink[i]->written;
+        h->stats.lost += h->sink[i]->lost;
+    }
 }
 
 static void on_alert(void *context, const struct alert *alert)
@@ -226,6 +235,7 @@ static void step(struct hunts *h)
     pthread_mutex_lock(&h->lock);
     adopt(h);
     analyst_step(h->analyst, h->hunter, h->options.workers, clock_utc_ns());
+    step_sinks(h);
     analyst_stats(h->analyst, &h->stats.analyst);
     watch_networks(h, clock_utc_ns());
     count_rules(h, &atomic_load_explicit(&h->adopted, memory_order_relaxed)->rules);

@@ -62,7 +62,7 @@ static void file_close(struct alert_sink *s)
     free(f);
 }
 
-static const struct alert_sink_ops file_ops = {"file", file_write, file_close};
+static const struct alert_sink_ops file_ops = {"file", file_write, NULL, file_close};
 
 int alert_sink_file(const char *path, const struct config *config, alert_encoder *encode,
                     struct alert_sink **out)

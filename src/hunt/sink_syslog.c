@@ -28,6 +28,7 @@ struct syslog_sink {
     int fd;
     int64_t tried_ns;
     size_t used;
+    uint64_t waiting;  /* messages in out */
     char out[OUT_MAX]; /* tcp: octets not yet written; whole messages but for the first */
 };
 
@@ -37,6 +38,9 @@ static void hang_up(struct syslog_sink *s)
         close(s->fd);
     s->fd = -1;
     s->used = 0;
+    s->sink.lost += s->waiting;
+    s->sink.written -= s->waiting;
+    s->waiting = 0;
 }
 
 /* connect() does not wait: a TCP connection under way shows by poll() when it stands. */
@@ -73,6 +77,8 @@ static int flush(struct syslog_sink *s)
     }
     memmove(s->out, s->out + done, s->used - done);
     s->used -= done;
+    if (!s->used)
+        s->waiting = 0;
     return rc;
 }
 
@@ -93,7 +99,10 @@ static int stream_send(struct syslog_sink *s, const char *message, size_t len)
     memcpy(s->out + s->used + head_len, message, len);
     s->used += head_len + len;
     int rc = flush(s);
-    return is_waiting(rc) ? 0 : rc;
+    if (rc && !is_waiting(rc))
+        return rc;
+    s->waiting += s->used > 0;
+    return 0;
 }
 
 static int datagram_send(struct syslog_sink *s, const char *message, size_t len)
@@ -133,6 +142,16 @@ static int syslog_write(struct alert_sink *sink, const struct alert *alert)
     return rc;
 }
 
+/* A connection under way stands by and by, a slow peer has room again. */
+static void syslog_step(struct alert_sink *sink)
+{
+    struct syslog_sink *s = (struct syslog_sink *)sink;
+    int rc = s->fd >= 0 && s->used ? flush(s) : 0;
+
+    if (rc && !is_waiting(rc))
+        hang_up(s);
+}
+
 /* What waits gets a second to leave. */
 static void syslog_close(struct alert_sink *sink)
 {
@@ -148,7 +167,7 @@ static void syslog_close(struct alert_sink *sink)
     free(s);
 }
 
-static const struct alert_sink_ops syslog_ops = {"syslog", syslog_write, syslog_close};
+static const struct alert_sink_ops syslog_ops = {"syslog", syslog_write, syslog_step, syslog_close};
 
 static int fail(char error[ALERT_SINK_ERROR_MAX], int rc, const char *address, const char *why)
 {

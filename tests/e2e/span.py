@@ -37,11 +37,13 @@ class Witness:
             flows[key][source][1] += octets
         return plain(flows)
 
-    def packets(self):
-        columns = [part for name in FIELDS for part in ('-e', name)]
+    def packets(self, *more):
+        """One dictionary each, of FIELDS and more."""
+        fields = (*FIELDS, *more)
+        columns = [part for name in fields for part in ('-e', name)]
         text = lab.command('tshark', '-n', '-r', self.path, '-Y', 'ip or ipv6', '-T', 'fields', '-E', 'occurrence=f',
                            '-E', 'separator=;', *columns)
-        return [dict(zip(FIELDS, line.split(';'))) for line in text.splitlines()]
+        return [dict(zip(fields, line.split(';'))) for line in text.splitlines()]
 
 
 def icmp_ports(version, kind, code):

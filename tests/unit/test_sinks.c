@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "hunt/sink.h"
@@ -171,6 +172,69 @@ static void tcp_counts_octets_and_comes_back(void **state)
     close(fd);
 }
 
+/* A listener whose queue is full drops the SYN; it is sent again after a second. */
+static void a_connection_under_way_gets_its_message_without_another(void **state)
+{
+    (void)state;
+    const struct timespec pause = {.tv_nsec = 20000000};
+    struct alert a = {.rule = "one"};
+    struct pollfd again;
+    char address[64];
+    uint16_t port;
+    int fd = bound(SOCK_STREAM, &port), before, peer = -1;
+
+    assert_int_equal(listen(fd, 0), 0);
+    sprintf(address, "tcp://127.0.0.1:%u", port);
+    struct alert_sink *first = open_syslog(address), *s = open_syslog(address);
+    assert_int_equal(first->ops->write(first, &a), 0);
+    assert_int_equal(s->ops->write(s, &a), 0);
+    before = accept(fd, NULL, NULL);
+    assert_true(before >= 0);
+    again = (struct pollfd){.fd = fd, .events = POLLIN};
+    assert_int_equal(poll(&again, 1, WAIT_MS), 1);
+    peer = accept(fd, NULL, NULL);
+    struct pollfd ready = {.fd = peer, .events = POLLIN};
+    for (int i = 0; i < WAIT_MS / 20 && poll(&ready, 1, 0) == 0; i++) {
+        s->ops->step(s);
+        nanosleep(&pause, NULL);
+    }
+    assert_received(peer, "10 alert one\n");
+    assert_int_equal(s->written, 1);
+    first->ops->close(first);
+    s->ops->close(s);
+    close(before);
+    close(peer);
+    close(fd);
+}
+
+/* Nobody accepts, and then the connection is refused: what waited is lost, and counted so. */
+static void what_never_left_is_counted_as_lost(void **state)
+{
+    (void)state;
+    struct alert a = {.rule = "one"};
+    char address[64];
+    uint16_t port;
+    int fd = bound(SOCK_STREAM, &port);
+
+    assert_int_equal(listen(fd, 0), 0);
+    sprintf(address, "tcp://127.0.0.1:%u", port);
+    struct alert_sink *first = open_syslog(address), *s = open_syslog(address);
+    assert_int_equal(first->ops->write(first, &a), 0);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(s->ops->write(s, &a), 0);
+    assert_int_equal(s->written, 3);
+    close(fd);
+    const struct timespec pause = {.tv_nsec = 20000000};
+    for (int i = 0; i < WAIT_MS / 20 && !s->lost; i++) {
+        s->ops->step(s);
+        nanosleep(&pause, NULL);
+    }
+    assert_int_equal(s->lost, 3);
+    assert_int_equal(s->written, 0);
+    first->ops->close(first);
+    s->ops->close(s);
+}
+
 static void a_peer_that_is_away_costs_no_waiting(void **state)
 {
     (void)state;
@@ -225,6 +289,8 @@ int main(void)
         cmocka_unit_test(a_file_that_cannot_be_is_said),
         cmocka_unit_test(udp_sends_datagrams),
         cmocka_unit_test(tcp_counts_octets_and_comes_back),
+        cmocka_unit_test(a_connection_under_way_gets_its_message_without_another),
+        cmocka_unit_test(what_never_left_is_counted_as_lost),
         cmocka_unit_test(a_peer_that_is_away_costs_no_waiting),
         cmocka_unit_test(unix_sockets_take_datagrams),
         cmocka_unit_test(addresses_are_checked),
