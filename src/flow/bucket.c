@@ -120,21 +120,21 @@ void bucket_promote(struct flow_table *t, uint32_t hash, uint32_t index, unsigne
 /* The least rank in b below *best, from the hand on. */
 static void consider(struct bucket *b, unsigned *best, uint32_t *index, struct bucket **where)
 {
-    unsigned hand = (b->control >> HAND_SHIFT) & 15;
+    const uint32_t taken = bucket_taken(b);
 
-    for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
-        unsigned slot = (hand + i) % BUCKET_SLOTS;
-        if (b->index[slot] && bucket_rank(b, slot) < *best) {
-            *best = bucket_rank(b, slot);
-            *index = b->index[slot];
-            *where = b;
-        }
+    for (unsigned rank = RANK_PARKED; rank < *best; rank++) {
+        uint32_t slots = bucket_ranked(b, taken, rank);
+        if (!slots)
+            continue;
+        *best = rank;
+        *index = b->index[bucket_from_hand(b, slots)];
+        *where = b;
     }
 }
 
 static void advance_hand(struct bucket *b)
 {
-    unsigned hand = ((b->control >> HAND_SHIFT & 15) + 1) % BUCKET_SLOTS;
+    unsigned hand = (bucket_hand(b) + 1) % BUCKET_SLOTS;
     b->control = (b->control & ~(15u << HAND_SHIFT)) | hand << HAND_SHIFT;
 }
 

@@ -65,12 +65,52 @@ static inline unsigned bucket_overflow(const struct bucket *b)
 
 static inline unsigned bucket_rank(const struct bucket *b, unsigned slot)
 {
-    return (b->control >> (2 * slot)) & 3;
+    return (b->control >> slot & 1) | (b->control >> (BUCKET_SLOTS + slot) & 1) << 1;
 }
 
 static inline void bucket_set_rank(struct bucket *b, unsigned slot, unsigned rank)
 {
-    b->control = (b->control & ~(3u << (2 * slot))) | rank << (2 * slot);
+    const uint32_t bits = 1u << slot | 1u << (BUCKET_SLOTS + slot);
+    const uint32_t value = (rank & 1) << slot | (rank >> 1) << (BUCKET_SLOTS + slot);
+
+    b->control = (b->control & ~bits) | value;
+}
+
+/* Bit n is set where slot n is taken. */
+static inline uint32_t bucket_taken(const struct bucket *b)
+{
+    return ~bucket_match(b, 0) & ((1u << BUCKET_SLOTS) - 1);
+}
+
+/* Those of the slots that have this rank. */
+static inline uint32_t bucket_ranked(const struct bucket *b, uint32_t slots, unsigned rank)
+{
+    const uint32_t low = rank & 1 ? b->control : ~b->control;
+    const uint32_t high = rank & 2 ? b->control : ~b->control;
+
+    return low & high >> BUCKET_SLOTS & slots;
+}
+
+static inline unsigned bucket_hand(const struct bucket *b)
+{
+    return b->control >> 20 & 15;
+}
+
+/* The first slot of a set that is not empty, from the hand on. */
+static inline unsigned bucket_from_hand(const struct bucket *b, uint32_t slots)
+{
+    const uint32_t behind = slots >> bucket_hand(b) << bucket_hand(b);
+
+    return (unsigned)__builtin_ctz(behind ? behind : slots);
+}
+
+/* An index that would have to go if this bucket alone were asked, and nothing in it were parked; 0
+ * when it holds nothing new. A guess, to ask for its lines early. */
+static inline uint32_t bucket_candidate(const struct bucket *b)
+{
+    const uint32_t slots = bucket_ranked(b, bucket_taken(b), RANK_NEW);
+
+    return slots ? b->index[bucket_from_hand(b, slots)] : 0;
 }
 
 /* Puts an index into the table for this hash; false when all places are taken. */

@@ -100,20 +100,12 @@ static void rank_raise(struct flow_table *t, uint32_t index)
         flow_rank(t, index, rank);
 }
 
-/* The rank lies in a line that a fold does not touch otherwise. It can rise only where the count
- * passes a threshold, or with the first packets of a record, before which the flow may have been
- * parked. */
-void flow_fold(struct flow_table *t, uint32_t index, struct flow_out *out)
+/* Moves the hot counts, which are not all 0, into the cold lines. */
+static void fold_counts(struct flow_table *t, uint32_t index, struct flow_out *out)
 {
     struct flow_hot *h = &t->hot[index];
     struct flow_cold *c = &t->cold[index];
 
-    t->folded_ts = t->newest_ts;
-    if (!(h->packets[0] | h->packets[1]))
-        return;
-    uint64_t before = flow_packets(&c->total);
-    bool rank_may_rise = before == flow_packets(&c->base) ||
-                         rank_of(before) != rank_of(before + h->packets[0] + h->packets[1]);
     for (int s = 0; s < 2; s++) {
         if (!h->packets[s])
             continue;
@@ -134,6 +126,28 @@ void flow_fold(struct flow_table *t, uint32_t index, struct flow_out *out)
         }
     }
     memset(h->packets, 0, sizeof(h->packets) + sizeof(h->octets) + sizeof(h->payload));
+}
+
+static bool hot_counts(const struct flow_hot *h)
+{
+    return h->packets[0] | h->packets[1];
+}
+
+/* The rank lies in a line that a fold does not touch otherwise. It can rise only where the count
+ * passes a threshold, or with the first packets of a record, before which the flow may have been
+ * parked. */
+void flow_fold(struct flow_table *t, uint32_t index, struct flow_out *out)
+{
+    struct flow_hot *h = &t->hot[index];
+    struct flow_cold *c = &t->cold[index];
+
+    t->folded_ts = t->newest_ts;
+    if (!hot_counts(h))
+        return;
+    uint64_t before = flow_packets(&c->total);
+    bool rank_may_rise = before == flow_packets(&c->base) ||
+                         rank_of(before) != rank_of(before + h->packets[0] + h->packets[1]);
+    fold_counts(t, index, out);
     if (rank_may_rise)
         rank_raise(t, index);
     flow_arm(t, index);
@@ -201,7 +215,9 @@ void flow_finish(struct flow_table *t, uint32_t index, enum flow_end_reason reas
 {
     struct flow_hot *h = &t->hot[index];
 
-    flow_fold(t, index, out);
+    t->folded_ts = t->newest_ts;
+    if (hot_counts(h))
+        fold_counts(t, index, out);
     if (record_open(h) || t->notices)
         record_emit(t, index, reason, false, out);
     if (t->deltas)

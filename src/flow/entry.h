@@ -179,7 +179,9 @@ struct flow_tunnel {
 
 struct bucket {
     uint16_t tag[BUCKET_SLOTS]; /* 0 = free; bit 0: here as in its second bucket */
-    uint32_t control;           /* ranks 2 bits a slot; hand 4 bits << 20; overflow 8 bits << 24 */
+    uint32_t control; /* ranks: low bits of the slots, high bits << 10; hand 4 bits << 20; overflow
+                         8 bits
+                         << 24 */
     uint32_t index[BUCKET_SLOTS];
 };
 static_assert(sizeof(struct bucket) == CACHE_LINE, "one line");

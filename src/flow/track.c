@@ -330,6 +330,23 @@ static inline void prefetch_change(const struct flow_cold *c)
     __builtin_prefetch(c->first_flags, 1);
 }
 
+/* A flow that is likely new needs an entry: in a full table, that of a flow that will have to go.
+ */
+static void prefetch_newcomer(const struct flow_table *t, uint32_t hash)
+{
+    uint32_t first = bucket_first(t, hash);
+
+    if (t->live < t->max_flows)
+        return;
+    __builtin_prefetch(&t->bucket[bucket_other(t, first, bucket_tag(hash))], 1);
+    uint32_t index = bucket_candidate(&t->bucket[first]);
+    if (!index)
+        return;
+    __builtin_prefetch(&t->hot[index], 1);
+    for (size_t line = 0; line < sizeof(struct flow_cold); line += CACHE_LINE)
+        __builtin_prefetch((const char *)&t->cold[index] + line, 1);
+}
+
 /* Second pass: candidates by tag, hot lines on their way. */
 static void pass_candidates(struct flow_table *t, const struct packet *packet, struct span span)
 {
@@ -343,8 +360,10 @@ static void pass_candidates(struct flow_table *t, const struct packet *packet, s
         probe->index = m ? b->index[__builtin_ctz(m)] : 0;
         probe->digest = duplicate_digest(probe, &packet[i]);
         duplicate_prefetch(t->duplicates, probe->digest);
-        if (!probe->index)
+        if (!probe->index) {
+            prefetch_newcomer(t, hash);
             continue;
+        }
         __builtin_prefetch(&t->hot[probe->index], 1);
         if (probe->key.blocks == 3)
             __builtin_prefetch(&t->key6[probe->index]);
