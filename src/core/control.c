@@ -1,11 +1,9 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -39,20 +37,20 @@ static void log_ledger(struct sensor *s)
 /* False: told to end. */
 static bool take_signals(struct sensor *s)
 {
-    struct signalfd_siginfo info;
+    enum signal_request request;
     char error[SENSOR_ERROR_MAX];
+    const char *name;
 
-    while (read(s->signals, &info, sizeof(info)) == sizeof(info)) {
-        if (info.ssi_signo == SIGHUP)
+    while ((request = signals_take(&s->signals, &name)) != REQUEST_END) {
+        if (request == REQUEST_NONE)
+            return true;
+        if (request == REQUEST_RELOAD)
             (void)sensor_reload(s, error);
-        else if (info.ssi_signo == SIGUSR1)
+        else
             log_ledger(s);
-        else {
-            log_info(s->log, "%s: ending", info.ssi_signo == SIGINT ? "interrupt" : "SIGTERM");
-            return false;
-        }
     }
-    return true;
+    log_info(s->log, "%s: ending", name);
+    return false;
 }
 
 static void correct_clock(struct sensor *s)
@@ -182,7 +180,7 @@ static void set_state(struct sensor *s, enum sensor_state state)
 
 void control_run(struct sensor *s)
 {
-    struct pollfd wake[] = {{.fd = s->signals, .events = POLLIN},
+    struct pollfd wake[] = {{.fd = s->signals.fd, .events = POLLIN},
                             {.fd = s->ticks, .events = POLLIN},
                             {.fd = doors_fd(s->doors), .events = POLLIN}};
 
@@ -214,17 +212,18 @@ static bool outlet_is_done(const struct sensor *s)
 /* Someone who asks again, a while later, does not want to wait. */
 static bool told_again(struct sensor *s)
 {
-    struct signalfd_siginfo info;
+    enum signal_request request;
+    const char *name;
     bool again = false;
 
-    while (read(s->signals, &info, sizeof(info)) == sizeof(info))
-        again = again || info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT;
+    while ((request = signals_take(&s->signals, &name)) != REQUEST_NONE)
+        again = again || request == REQUEST_END;
     return again && clock_monotonic_ns() - s->drain_began_ns > ONE_REQUEST_NS;
 }
 
 static bool wait_for(struct sensor *s, bool (*done)(const struct sensor *), uint64_t deadline_ns)
 {
-    struct pollfd again = {.fd = s->signals, .events = POLLIN};
+    struct pollfd again = {.fd = s->signals.fd, .events = POLLIN};
 
     while (!done(s) && clock_monotonic_ns() < deadline_ns) {
         poll(&again, 1, WAIT_MS);

@@ -2,11 +2,9 @@
 
 #include <errno.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -36,26 +34,17 @@ static int fail(char *error, int rc, const char *what)
     return rc;
 }
 
-/* --- Signals: taken by descriptor, in the control thread alone --- */
-
 /* Before any thread: libraries' threads inherit the mask. */
-static int open_signals(struct sensor *s, char *error)
+static int open_wakers(struct sensor *s, char *error)
 {
     struct itimerspec every = {.it_interval = {0, TICK_MS * 1000000L},
                                .it_value = {0, TICK_MS * 1000000L}};
-    sigset_t mask;
+    int rc = signals_open(&s->signals);
 
-    sigemptyset(&mask);
-    sigaddset(&mask, SIGTERM);
-    sigaddset(&mask, SIGINT);
-    sigaddset(&mask, SIGHUP);
-    sigaddset(&mask, SIGUSR1);
-    pthread_sigmask(SIG_BLOCK, &mask, &s->signals_before);
-    s->signals = signalfd(-1, &mask, SFD_NONBLOCK | SFD_CLOEXEC);
     s->ticks = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-    if (s->signals < 0 || s->ticks < 0 || timerfd_settime(s->ticks, 0, &every, NULL))
-        return fail(error, -errno, "signals");
-    return 0;
+    if (!rc && (s->ticks < 0 || timerfd_settime(s->ticks, 0, &every, NULL)))
+        rc = -errno;
+    return rc ? fail(error, rc, "signals") : 0;
 }
 
 /* --- Workers: how many, on which cores --- */
@@ -292,7 +281,7 @@ static int open_all(struct sensor *s, const struct config *config, char *error)
     uint32_t workers = placement_workers(config, &usable);
 
     if (!rc)
-        rc = open_signals(s, error);
+        rc = open_wakers(s, error);
     if (!rc)
         rc = create_clock(s, error);
     if (!rc)
@@ -311,6 +300,8 @@ static int open_all(struct sensor *s, const struct config *config, char *error)
         rc = doors_open(s, &config->sensor, &s->doors, error);
     if (!rc)
         rc = enter_sandbox(s, error);
+    if (!rc)
+        signals_ignore_others();
     return rc;
 }
 
@@ -323,7 +314,7 @@ int sensor_create(const struct sensor_options *options, struct sensor **out,
         return fail(error, -ENOMEM, "sensor");
     s->options = *options;
     s->log = options->log;
-    s->signals = s->ticks = -1;
+    s->signals.fd = s->ticks = -1;
     pthread_mutex_init(&s->lock, NULL);
     int rc = open_all(s, options->config, error);
     if (rc) {
@@ -361,10 +352,7 @@ void sensor_destroy(struct sensor *s)
     close_all(s);
     if (s->ticks >= 0)
         close(s->ticks);
-    if (s->signals >= 0) {
-        close(s->signals);
-        pthread_sigmask(SIG_SETMASK, &s->signals_before, NULL);
-    }
+    signals_close(&s->signals);
     if (s->generation != s->first)
         free(s->generation);
     free(s->retired);

@@ -5,7 +5,6 @@
 #pragma once
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 
 #include "base/clock.h"
@@ -20,6 +19,7 @@
 #include "core/outlet.h"
 #include "core/sandbox.h"
 #include "core/sensor.h"
+#include "core/signals.h"
 
 /* What the control thread knows and others ask for: behind the lock. */
 struct sensor_known {
@@ -86,8 +86,8 @@ struct sensor {
     struct doors *doors;
 
     struct heartbeats beats;
-    sigset_t signals_before;
-    int signals, ticks;      /* descriptors */
+    struct signals signals;
+    int ticks;               /* descriptor */
     uint64_t tick;           /* so far */
     uint64_t drain_began_ns; /* steady */
     bool face_told;          /* that stdout was closed */

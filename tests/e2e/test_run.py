@@ -197,11 +197,31 @@ def test_a_silent_link_still_reports(net):
 
 # Signals
 
-def test_signals_end_it(net):
-    for number_ in (signal.SIGTERM, signal.SIGINT):
+def test_signals_end_it_drained(net):
+    for number_, said in ((signal.SIGTERM, 'SIGTERM'), (signal.SIGINT, 'interrupt'), (signal.SIGQUIT, 'SIGQUIT')):
         sensor = start(net)
-        assert sensor.stop(number_) == 0, sensor.stderr
-        assert 'ledger closed' in sensor.stderr
+        before = net.sensor.counters('mon0')['rx']['packets']
+        sent = replay(net, flows(10))
+        lab.wait_for(lambda: net.sensor.counters('mon0')['rx']['packets'] == before + sent, 'all arrived')
+        sensor.send(number_)
+        assert f'{said}: ending' in check_end(sensor, sent)
+        assert len(records(sensor)) == 10
+
+
+def test_other_signals_do_nothing(net):
+    """All that end a process, but for faults and what has a meaning."""
+    meant = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGPWR, signal.SIGXCPU, signal.SIGHUP, signal.SIGUSR1}
+    faults = {signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV, signal.SIGSYS, signal.SIGTRAP}
+    stops = {signal.SIGKILL, signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU}
+    sensor = start(net)
+    sent = replay(net, flows(10))
+    for number_ in signal.valid_signals() - meant - faults - stops:
+        sensor.send(number_)
+    wait_delivered(sensor, sent)
+    assert 'ending' not in sensor.stderr
+    sensor.stop()
+    check_end(sensor, sent)
+    assert len(records(sensor)) == 10
 
 
 def test_reload(net):
