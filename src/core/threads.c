@@ -5,6 +5,7 @@
 #include <semaphore.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -23,6 +24,29 @@ struct job {
     sem_t done;
 };
 
+#ifdef __SANITIZE_THREAD__
+/* The sanitizer has a thread of its own, which takes no signal. */
+static bool is_ours(const char *id)
+{
+    unsigned long long blocked = 0;
+    char path[64], line[128];
+
+    snprintf(path, sizeof(path), "/proc/self/task/%.20s/status", id);
+    FILE *status = fopen(path, "re");
+    while (status && fgets(line, sizeof(line), status))
+        sscanf(line, "SigBlk: %llx", &blocked);
+    if (status)
+        fclose(status);
+    return !(blocked >> (SIGRTMAX - 1) & 1);
+}
+#else
+static bool is_ours(const char *id)
+{
+    (void)id;
+    return true;
+}
+#endif
+
 int threads_list(pid_t *ids, size_t room)
 {
     DIR *dir = opendir("/proc/self/task");
@@ -32,7 +56,7 @@ int threads_list(pid_t *ids, size_t room)
     if (!dir)
         return -errno;
     while ((entry = readdir(dir)))
-        if (entry->d_name[0] != '.') {
+        if (entry->d_name[0] != '.' && is_ours(entry->d_name)) {
             if (count < room)
                 ids[count] = (pid_t)strtol(entry->d_name, NULL, 10);
             count++;

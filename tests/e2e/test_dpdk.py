@@ -10,6 +10,7 @@ import pytest
 import lab
 import span
 import traffic
+from confinement import assert_confined
 from traffic import Receiver, accounted, at, check_all, needs_dpdk, refusal, replay, write_pcap
 
 from frames import A, A6, B, B6, MAC, eth, fragments, udp  # noqa: E402
@@ -138,7 +139,8 @@ def test_a_full_ring_of_software_spread_is_counted(space):
 
 def test_end_of_a_capture_is_silence_not_an_end(space):
     frames = flows(10)
-    sensor = space.sensor.start(lab.weir_binary(), 'run', '-i', f'dpdk:net_pcap0,rx_pcap={capture(space, frames)}', '-f', 'json')
+    sensor = space.sensor.start(lab.weir_binary(), 'run', '-i', f'dpdk:net_pcap0,rx_pcap={capture(space, frames)}', '-f', 'json',
+                                '--capture.workers', 2)
     lab.wait_for(lambda: 'clock' in sensor.stderr, 'started')
     lab.wait_for(lambda: sensor.running() and count_of_threads(sensor.pid) >= 2, 'runs on')
     assert sensor.stop() == 0, sensor.stderr
@@ -272,9 +274,7 @@ def test_run_confined_from_start_to_end(net):
     """All rights are gone when packets are read, and when the port is closed."""
     sensor = net.weir(net.sensor, '-i', 'dpdk:net_af_xdp0,iface=mon0', '-f', 'json', '--capture.workers', '2')
     sensor.wait_line('clock')
-    for task in pathlib.Path(f'/proc/{sensor.pid}/task').iterdir():
-        status = dict(re.findall(r'^(\w+):\s*(.*)$', (task / 'status').read_text(), re.M))
-        assert int(status['CapEff'], 16) == 0 and status['NoNewPrivs'] == '1' and status['Seccomp'] in '02', status
+    assert_confined(sensor.pid, at_least=6) # 2 workers, who spreads, the EAL's, records, control
     sent = replay(net, flows(60), rate=5000)
     lab.wait_for(lambda: net.sensor.counters('mon0')['rx']['packets'] == sent, 'all arrived')
     assert sensor.stop() == 0, sensor.stderr

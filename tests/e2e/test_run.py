@@ -114,8 +114,9 @@ def test_two_sources(net):
 
 
 @pytest.mark.skipif(not traffic.has_xdp(), reason='built without AF_XDP')
-def test_a_taken_port_with_two_workers():
-    with lab.pair(queues=2) as net:
+@pytest.mark.parametrize('queues', [1, 2])
+def test_a_taken_port_with_two_workers(queues):
+    with lab.pair(queues=queues) as net:
         sensor = start(net, '--capture.workers=2', source='xdp:mon0')
         sent = replay(net, flows(100, 5))
         wait_delivered(sensor, sent)

@@ -1,5 +1,6 @@
 """The sandbox: what every thread may still do, and what it may not. The probe (tests/harness/sandbox_probe.c) enters
 it as `weir run` does, with a thread older than the sandbox and one younger, and each tries."""
+import json
 import os
 import pathlib
 import re
@@ -7,12 +8,16 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 
 import pytest
 
 import lab
+import redis_server
 import traffic
+from confinement import SANITIZED, assert_confined, names_of_threads, status_of_threads
 from frames import eth, udp  # noqa: E402 (traffic.py says where)
+from test_tls import make_authority, make_certificate
 
 PROBE = lab.build_dir() / 'tests' / 'harness' / 'sandbox_probe'
 WHO = ('main', 'before', 'after')
@@ -27,7 +32,6 @@ def landlock_version():
 
 
 LANDLOCK = landlock_version()
-SANITIZED = PROBE.exists() and re.search(rb'__[at]san_init', PROBE.read_bytes()) is not None
 
 pytestmark = [
     pytest.mark.skipif(not PROBE.exists(), reason='no sandbox_probe in this build'),
@@ -54,31 +58,12 @@ def results(run):
     return {action: set(by.values()) for action, by in found.items()}
 
 
-def status_of_threads(pid):
-    for task in pathlib.Path(f'/proc/{pid}/task').iterdir():
-        yield dict(re.findall(r'^(\w+):\s*(.*)$', (task / 'status').read_text(), re.M))
-
-
-def assert_confined(pid, uid=None, at_least=1):
-    """What must hold for every thread of a sandboxed process."""
-    threads = list(status_of_threads(pid))
-    assert len(threads) >= at_least
-    for status in threads:
-        for kind in ('CapPrm', 'CapEff', 'CapInh', 'CapAmb'):
-            assert int(status[kind], 16) == 0, status
-        assert status['NoNewPrivs'] == '1', status
-        assert SANITIZED or status['Seccomp'] == '2', status
-        if uid is not None:
-            assert set(status['Uid'].split()) == {str(uid)}, status
-
-
 @pytest.fixture
-def open_dir(tmp_path):
-    """A directory that any user may write to, also through its parents."""
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
-    tmp_path.chmod(0o777)
-    return tmp_path
+def open_dir():
+    """A directory that any user may write to; not tmp_path, whose parent pytest closes to others whenever it starts."""
+    with tempfile.TemporaryDirectory(prefix='weir-open-') as folder:
+        os.chmod(folder, 0o777)
+        yield pathlib.Path(folder)
 
 
 @root
@@ -209,10 +194,6 @@ LIVE_ENV = {'ASAN_OPTIONS': 'detect_leaks=0'}
 SOURCES = ['mon0', pytest.param('xdp:mon0', marks=pytest.mark.skipif(not traffic.has_xdp(), reason='no AF_XDP'))]
 
 
-def threads(process):
-    return {status['Name'] for status in status_of_threads(process.pid)}
-
-
 def send_and_reload(net, sensor, config):
     """What a sensor goes through: packets, a reload, a look at its ledger; all of it in the sandbox."""
     traffic.replay(net, [eth(udp()) for _ in range(50)])
@@ -231,7 +212,7 @@ def test_a_sensor_started_as_root(source, open_dir):
     with lab.pair() as net:
         sensor = net.weir(net.sensor, '-i', source, '-c', config, env=LIVE_ENV)
         sensor.wait_line('sandbox: uid 65534, no capabilities')
-        lab.wait_for(lambda: {'weir', 'weir-export', 'weir-work-0'} <= threads(sensor), 'all threads')
+        lab.wait_for(lambda: {'weir', 'weir-export', 'weir-work-0'} <= names_of_threads(sensor.pid), 'all threads')
         assert_confined(sensor.pid, 65534, at_least=3)
         send_and_reload(net, sensor, config)
         assert sensor.stop() == 0, sensor.stderr
@@ -250,7 +231,7 @@ def test_a_sensor_started_with_ambient_capabilities(source, capabilities, open_d
     with lab.pair() as net:
         sensor = net.sensor.start(*as_nobody(*capabilities), weir, 'run', '-i', source, env=LIVE_ENV)
         sensor.wait_line('sandbox: uid 65534, no capabilities')
-        lab.wait_for(lambda: 'weir-work-0' in threads(sensor), 'all threads')
+        lab.wait_for(lambda: 'weir-work-0' in names_of_threads(sensor.pid), 'all threads')
         assert_confined(sensor.pid, 65534, at_least=3)
         traffic.replay(net, [eth(udp()) for _ in range(50)])
         assert sensor.stop() == 0, sensor.stderr
@@ -295,3 +276,88 @@ def test_options_for_debugging():
             sensor = net.weir(net.sensor, '-i', 'mon0', *options)
             sensor.wait_line(said)
             assert sensor.stop() == 0, sensor.stderr
+
+
+# --- All at once ---
+
+KINDS = [*SOURCES, pytest.param('dpdk:net_af_xdp0,iface=mon0', marks=traffic.needs_dpdk)]
+
+
+@pytest.fixture(scope='module')
+def certificates():
+    """Readable by any user."""
+    with tempfile.TemporaryDirectory(prefix='weir-open-') as name:
+        folder = pathlib.Path(name)
+        folder.chmod(0o755)
+        make_authority(folder, 'ca')
+        make_certificate(folder, 'collector', 'ca', 'DNS:localhost')
+        make_certificate(folder, 'sensor', 'ca', 'DNS:sensor')
+        (folder / 'sensor.key').chmod(0o644)
+        yield folder
+
+
+class Everything:
+    """Whatever a sensor can have open: collectors of all kinds, one that is away, Redis, alerts, metrics, control."""
+
+    def __init__(self, net, folder, certificates):
+        self.net, self.folder, self.certificates = net, folder, certificates
+        self.redis = redis_server.Server(net, '--unixsocketperm', '777')
+        net.folder.chmod(0o755)
+        self.tls = net.sensor.start('openssl', 's_server', '-accept', '4740', '-quiet', '-Verify', '1', '-CAfile',
+                                    certificates / 'ca.pem',
+                                    '-cert', certificates / 'collector.pem', '-key', certificates / 'collector.key',
+                                    stdin=subprocess.PIPE)
+        self.tcp = net.sensor.start(lab.weir_binary(), 'dump', 'tcp://127.0.0.1:4739')
+        for port in (4739, 4740):
+            lab.wait_for(lambda: f':{port} ' in net.sensor.run('ss', '-Htln'), f'port {port}')
+
+    def config(self):
+        tls = {key: str(self.certificates / name) for key, name in (('ca', 'ca.pem'), ('cert', 'sensor.pem'), ('key', 'sensor.key'))}
+        collectors = [{'name': 'tcp', 'host': 'localhost', 'port': 4739},
+                      {'name': 'tls', 'transport': 'tls', 'host': 'localhost', 'port': 4740, **tls},
+                      {'name': 'udp', 'transport': 'udp', 'host': '127.0.0.1', 'port': 4741},
+                      {'name': 'file', 'transport': 'file', 'path': str(self.folder / 'out.ipfix')},
+                      {'name': 'away', 'host': '127.0.0.1', 'port': 9}]
+        return {'sensor': {'user': 'nobody', 'drain_timeout': '2s', 'metrics': '127.0.0.1:9911',
+                           'control': str(self.folder / 'control.sock')},
+                'capture': {'workers': 2},
+                'flow': {'idle': '200ms'},
+                'export': {'spool': str(self.folder / 'spool'), 'flush': '50ms', 'collectors': collectors},
+                'hunts': {'alerts': str(self.folder / 'alerts.json')},
+                'redis': {'address': self.redis.address, 'push': '200ms'}}
+
+    def scrape(self):
+        return self.net.sensor.run('curl', '-sS', '-m', '20', 'http://127.0.0.1:9911/metrics')
+
+    def sent_to(self, name):
+        found = re.search(rf'^weir_collector_sent_records_total{{collector="{name}"[^}}]*}} (\d+)$', self.scrape(), re.M)
+        return int(found.group(1)) if found else 0
+
+
+@lab.needed
+@redis_server.needed
+@pytest.mark.parametrize('source', KINDS)
+def test_every_thread_is_confined_with_all_at_once(source, open_dir, certificates):
+    (open_dir / 'spool').mkdir()
+    (open_dir / 'spool').chmod(0o777)
+    with lab.pair() as net:
+        around = Everything(net, open_dir, certificates)
+        config = open_dir / 'weir.yaml'
+        config.write_text(json.dumps(around.config()))
+        sensor = net.weir(net.sensor, '-i', source, '-c', config, '-f', 'json', env=LIVE_ENV)
+        sensor.wait_line(r'\d+ workers?, clock')
+        expected = {'weir', 'weir-export', 'weir-hunts', 'weir-redis', 'weir-work-0', 'weir-work-1'}
+        lab.wait_for(lambda: expected <= names_of_threads(sensor.pid), 'all threads')
+        sent = traffic.replay(net, [eth(udp((f'10.1.0.{i}', 1000 + i))) for i in range(50)])
+        lab.wait_for(lambda: sensor.stdout.count('\n') == sent, 'records')
+        for name in ('tcp', 'tls', 'udp', 'file'):
+            lab.wait_for(lambda: around.sent_to(name) == sent, f'{name} has them')
+        lab.wait_for(lambda: around.redis.totals('10.1.0.7')['po'] == 1, 'Redis has them')
+        assert_confined(sensor.pid, 65534, at_least=len(expected) + 1)
+        sensor.send(signal.SIGHUP)
+        sensor.wait_line('generation 2 of the configuration')
+        assert_confined(sensor.pid, 65534, at_least=len(expected) + 1)
+        assert sensor.stop() == 0, sensor.stderr
+        assert sensor.stderr.rstrip().endswith('ledger closed'), sensor.stderr
+        assert re.search(rf'collector away: .* spooled {sent},', sensor.stderr), sensor.stderr
+        assert around.tcp.stdout.count('"flowId"') == sent

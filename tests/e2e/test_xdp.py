@@ -1,6 +1,5 @@
 """AF_XDP ports: how they are opened and refused, what they deliver, what they survive."""
 import json
-import pathlib
 import sys
 import time
 
@@ -9,6 +8,7 @@ import pytest
 import lab
 import span
 import traffic
+from confinement import assert_confined
 from traffic import Receiver, blast, check_identity, refusal, replay
 
 from frames import A, A6, B, B6, MAC, eth, fragments, udp  # noqa: E402
@@ -335,9 +335,7 @@ def test_run_ends_when_the_interface_goes(net):
 def test_run_needs_no_rights_once_it_is_open(net):
     sensor = net.weir(net.sensor, '-i', 'xdp:mon0', '-f', 'json', '--sensor.user', 'nobody')
     sensor.wait_line(READY)
-    for task in pathlib.Path(f'/proc/{sensor.pid}/task').iterdir():
-        status = (task / 'status').read_text()
-        assert 'CapEff:\t0000000000000000' in status and 'Uid:\t65534\t65534' in status, status
+    assert_confined(sensor.pid, 65534, at_least=3)
     sent = replay(net, [eth(udp()) for _ in range(200)])
     lab.wait_for(lambda: net.sensor.counters('mon0')['rx']['packets'] >= sent, 'all arrived')
     assert sensor.stop() == 0, sensor.stderr

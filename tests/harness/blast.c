@@ -161,7 +161,8 @@ static void *sender_run(void *user)
     if (pthread_setaffinity_np(pthread_self(), sizeof(processors), &processors) != 0)
         s->status = -EINVAL;
     while (s->status == 0 && !s->run->stop &&
-           __atomic_load_n(&state->made, __ATOMIC_RELAXED) < state->limit) {
+           __atomic_load_n(&state->made, __ATOMIC_RELAXED) <
+               __atomic_load_n(&state->limit, __ATOMIC_RELAXED)) {
         s->status = call(s->run);
         if (s->status == -EINTR)
             s->status = 0;
