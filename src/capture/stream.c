@@ -8,8 +8,6 @@
 #include <unistd.h>
 #include <zlib.h>
 
-/* glibc would read 4 KiB at a time: one system call per 50 small packets. */
-#define PLAIN_BUFFER (256 * 1024)
 /* zlib gives nothing of the read in which it meets damage, so a read is short there. */
 #define GZIP_BUFFER (16 * 1024)
 
@@ -132,7 +130,9 @@ int capture_stream_open(const char *path, struct capture_stream *stream,
         snprintf(error, CAPTURE_ERROR_MAX, "%.180s: %s", capture_stream_name(path), strerror(-fd));
         return fd;
     }
-    setvbuf(stream->file, NULL, _IOFBF, stream->gz ? GZIP_BUFFER : PLAIN_BUFFER);
+    /* by itself glibc reads 4 KiB at a time, one system call per 50 small packets */
+    setvbuf(stream->file, stream->buffer, _IOFBF,
+            stream->gz ? GZIP_BUFFER : CAPTURE_STREAM_BUFFER);
     __fsetlocking(stream->file, FSETLOCKING_BYCALLER);
     return 0;
 }

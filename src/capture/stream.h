@@ -10,11 +10,14 @@
 
 struct gzFile_s;
 
+#define CAPTURE_STREAM_BUFFER (256 * 1024)
+
 struct capture_stream {
     FILE *file;            /* the owner closes it with fclose(), or leaves that to libpcap */
     struct gzFile_s *gz;   /* NULL where the file is read as it is */
     uint64_t octets_total; /* of the file as stored; 0 = not known */
     const char *error;     /* why reading failed, where errno cannot say it; else NULL */
+    char buffer[CAPTURE_STREAM_BUFFER];
 };
 
 /*
