@@ -172,16 +172,18 @@ static void give_rows(struct redis_store *s, const struct batch *b)
     }
 }
 
-/* Of a lost connection to the front again, as far as there is room; what Redis refused is gone, or
- * rows would wait behind it for ever. */
+/* All to the front again, as far as there is room: adding twice does no harm. Those that Redis will
+ * never take are gone, or rows would wait behind them for ever. */
 static void give_elements(struct redis_store *s, const struct batch *b)
 {
+    bool never = b->errors[REDIS_NOPERM] || b->errors[REDIS_OTHER];
     size_t i = b->elements;
 
-    while (i > b->elements_pushed && !s->link.context && s->elements_out &&
-           s->elements_in - s->elements_out < ELEMENTS_MAX)
+    if (b->elements_pushed == b->elements)
+        return;
+    while (i && !never && s->elements_out && s->elements_in - s->elements_out < ELEMENTS_MAX)
         s->element[--s->elements_out % ELEMENTS_MAX] = b->element[--i];
-    s->stats.elements_dropped += i - b->elements_pushed;
+    s->stats.elements_dropped += never ? b->elements - b->elements_pushed : i;
 }
 
 /* Back to the front, where it came from; the queue may have filled meanwhile. */

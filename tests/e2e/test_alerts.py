@@ -6,7 +6,6 @@ sensor. How long sensor, Redis and the test itself waited for a core meanwhile i
 import collections
 import json
 import os
-import pathlib
 import re
 import socket
 import sys
@@ -16,6 +15,7 @@ import time
 import pytest
 
 import lab
+from patience import waited
 from redis_server import Server, needed
 from span import Witness
 from traffic import replay
@@ -114,17 +114,6 @@ def start_causes(net):
 
 
 # Who is told, and when
-
-
-def waited(pids):
-    """Seconds that all threads of these processes have waited for a core."""
-    total = 0
-    for path in (p for pid in pids for p in pathlib.Path(f'/proc/{pid}/task').glob('*/schedstat')):
-        try:
-            total += int(path.read_text().split()[1])
-        except (OSError, IndexError):
-            pass  # a thread that has just ended
-    return total / 1e9
 
 
 class Watch(threading.Thread):

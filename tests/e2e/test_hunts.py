@@ -9,7 +9,7 @@ import pytest
 import lab
 from traffic import replay
 
-from frames import eth, udp  # noqa: E402, F401
+from frames import eth  # noqa: E402
 from harness import at, write_pcap
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.packet import Raw

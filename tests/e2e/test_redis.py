@@ -5,15 +5,12 @@ import re
 import subprocess
 import time
 
-import pytest
-
 import lab
-import traffic
 from redis_server import Server, needed
 from traffic import replay
 
-from frames import eth, udp  # noqa: E402, F401
-from scapy.layers.inet import IP, TCP, UDP
+from frames import eth  # noqa: E402
+from scapy.layers.inet import IP, UDP
 from scapy.packet import Raw
 
 pytestmark = [lab.needed, needed]
@@ -104,52 +101,6 @@ def test_the_hour_is_there_at_the_end(net):
     assert server.totals(INSIDE)['oo'] == 100 * OCTETS
 
 
-def test_killed_and_empty_again(net):
-    early_in_a_minute()
-    server = Server(net)
-    sensor = start(net, server)
-    sent = replay(net, frames(100))
-    wait_octets(server, INSIDE, 100 * OCTETS)
-    server.kill()
-    sensor.wait_line('redis: .*connection lost')
-    sent += replay(net, frames(100, base=30000))
-    sent += replay(net, frames(100, host='10.1.0.7'))
-    lab.wait_for(lambda: status(sensor)['hosts_packets'] == sent, 'all packets counted meanwhile', pause=0.1)
-    assert not status(sensor)['redis_connected']
-    server.start()
-    # 10.1.0.1 too, that has sent nothing since
-    wait_octets(server, INSIDE, 200 * OCTETS)
-    wait_octets(server, '10.1.0.7', 100 * OCTETS)
-    assert status(sensor)['redis_memory_losses'] == 1
-    assert status(sensor)['redis_rows_dropped'] == 0
-    check_end(sensor, sent)
-
-
-def test_flushed(net):
-    early_in_a_minute()
-    server = Server(net)
-    sensor = start(net, server)
-    sent = replay(net, frames(100))
-    wait_octets(server, INSIDE, 100 * OCTETS)
-    seen = [lab.wait_for(lambda: server.client.hget('weir:sensor:one', 'delivered_packets'), 'the ledger in Redis')]
-    lab.wait_for(lambda: server.client.hget('weir:sensor:one', 'seen') not in seen and seen.append(
-        server.client.hget('weir:sensor:one', 'seen')) or len(seen) > 3, 'two more beats')
-    server.client.flushall()
-    wait_octets(server, INSIDE, 100 * OCTETS)
-    check_end(sensor, sent)
-
-
-def test_paused(net):
-    server = Server(net)
-    sensor = start(net, server)
-    server.client.client_pause(4000)
-    sent = replay(net, frames(100))
-    sensor.wait_line('redis: .*did not answer within redis.timeout')
-    lab.wait_for(lambda: status(sensor)['hosts_packets'] == sent, 'all packets counted meanwhile', pause=0.1)
-    wait_octets(server, INSIDE, 100 * OCTETS)
-    check_end(sensor, sent)
-
-
 def test_the_end_does_not_wait_for_redis(net):
     server = Server(net)
     sensor = start(net, server, '--redis.timeout=1m', '--sensor.drain_timeout=2s')
@@ -166,37 +117,6 @@ def test_nobody_there(net):
     sensor.wait_line('redis: unix:.*/none: not connected: it cannot be reached')
     sent = replay(net, frames(10))
     lab.wait_for(lambda: status(sensor)['redis_rows_waiting'] > 0, 'rows wait', pause=0.1)
-    check_end(sensor, sent)
-
-
-def test_out_of_memory(net):
-    server = Server(net, '--maxmemory', '1', '--maxmemory-policy', 'noeviction')
-    sensor = start(net, server)
-    sent = replay(net, frames(100))
-    sensor.wait_line('redis: .*out of memory: raise its maxmemory')
-    assert not server.windows()
-    server.client.config_set('maxmemory', 0)
-    wait_octets(server, INSIDE, 100 * OCTETS)
-    assert status(sensor)['redis_errors']['oom'] > 0
-    check_end(sensor, sent)
-
-
-def test_users_and_databases(net):
-    server = Server(net, '--user', 'default', 'off', '--user', 'weir', 'on', '>right', '~weir:*', '&weir:*', '+@all',
-                    '-@dangerous', '+info')
-    password = net.folder / 'password'
-    password.write_text('wrong\n')
-    password.chmod(0o644)
-    args = ('--redis.user=weir', f'--redis.password_file={password}', '--redis.database=3')
-    sensor = start(net, server, *args, connected=False)
-    sensor.wait_line('redis: .*wants other credentials: see redis.user')
-    password.write_text('right\n')
-    sensor.wait_line('redis: .*: connected')
-    sent = replay(net, frames(10))
-    import redis
-    server.client = redis.Redis(unix_socket_path=str(server.path), decode_responses=True, username='weir',
-                                password='right', db=3)
-    wait_octets(server, INSIDE, 10 * OCTETS)
     check_end(sensor, sent)
 
 
@@ -238,18 +158,6 @@ def test_a_node_of_a_cluster_points_to_the_one_with_the_keys(net):
     sensor.wait_line('redis: 127.0.0.2:6500: connected')
     sent = replay(net, frames(10))
     wait_octets(full, INSIDE, 10 * OCTETS)
-    check_end(sensor, sent)
-
-
-def test_a_sensor_that_starts_again_adds_to_its_window(net):
-    server = Server(net)
-    sensor = start(net, server)
-    sent = replay(net, frames(100))
-    wait_octets(server, INSIDE, 100 * OCTETS)
-    check_end(sensor, sent)
-    sensor = start(net, server)
-    sent = replay(net, frames(50))
-    wait_octets(server, INSIDE, 150 * OCTETS)
     check_end(sensor, sent)
 
 
@@ -305,17 +213,6 @@ def test_two_sensors_of_one_name_are_told(net):
     sensors = [start(net, server) for _ in range(2)]
     sensors[0].wait_line('another sensor writes as "one" too.*give each a sensor.name of its own')
     assert [sensor.stop() for sensor in sensors] == [0, 0], sensors[0].stderr
-
-
-def test_a_sensor_that_starts_again_does_not_tell_again(net):
-    server = Server(net)
-    early_in_a_minute()
-    for _ in range(2):
-        sensor = start(net, server, *hunting(net, 'one'))
-        sent = replay(net, frames(200))
-        lab.wait_for(lambda: status(sensor)['alerts_standing'] == 1, 'a standing alert', pause=0.1)
-        check_end(sensor, sent)
-    assert len(told(net, 'one')) == 1 and len(server.alerts('loud')) == 1
 
 
 def test_without_redis_alerts_are_told_at_once(net):
