@@ -28,30 +28,33 @@ static uint64_t after(uint64_t start, uint64_t span)
     return span > NEVER - start ? NEVER : start + span;
 }
 
-static uint64_t conn_deadline(const struct flow_table *t, uint32_t index, unsigned shift)
-{
-    enum flow_keep keep = keep_class(&t->hot[index]);
+/* When a connection ends and when, if it goes on, its open record does, and why. NEVER: not by
+ * itself. */
+struct deadlines {
+    uint64_t conn, record;
+    enum flow_end_reason reason;
+};
 
-    if (!t->config.timeouts && keep != KEEP_TCP_CLOSED)
-        return NEVER;
-    return after(t->cold[index].arrival_ns, t->config.keep_ns[keep] >> shift);
-}
-
-/* When the open record ends though its connection goes on, and why. */
-static uint64_t record_deadline(const struct flow_table *t, uint32_t index, unsigned shift,
-                                enum flow_end_reason *reason)
+/* Lifetimes are shortened by shift bits. */
+static inline struct deadlines deadlines_of(const struct flow_table *t, uint32_t index,
+                                            unsigned shift)
 {
-    const struct flow_cold *c = &t->cold[index];
     const struct flow_hot *h = &t->hot[index];
+    const struct flow_cold *c = &t->cold[index];
+    const enum flow_keep keep = keep_class(h);
+    const bool closed = keep == KEEP_TCP_CLOSED;
+    struct deadlines d = {.conn = NEVER, .record = NEVER, .reason = END_IDLE};
 
-    *reason = END_IDLE;
-    if (!t->config.timeouts || !record_open(h) || flow_is_closed(h))
-        return NEVER;
+    if (t->config.timeouts || closed)
+        d.conn = after(c->arrival_ns, t->config.keep_ns[keep] >> shift);
+    if (!t->config.timeouts || closed || !record_open(h))
+        return d;
     uint64_t idle = after(c->arrival_ns, t->config.idle_ns >> shift);
     uint64_t active = after(c->record_ns, t->config.active_ns);
+    d.record = min64(active, idle);
     if (active <= idle)
-        *reason = END_ACTIVE;
-    return min64(active, idle);
+        d.reason = END_ACTIVE;
+    return d;
 }
 
 static uint64_t flow_packets(const struct flow_counts *counts)
@@ -68,12 +71,9 @@ static uint32_t open_packets(const struct flow_cold *c)
 
 void flow_arm(struct flow_table *t, uint32_t index)
 {
-    enum flow_end_reason reason;
-    unsigned shift = 2u * t->pressure;
-    uint64_t deadline =
-        min64(conn_deadline(t, index, shift), record_deadline(t, index, shift, &reason));
+    struct deadlines d = deadlines_of(t, index, 2u * t->pressure);
 
-    t->hot[index].last[0] = clock_tick(deadline);
+    t->hot[index].last[0] = clock_tick(min64(d.conn, d.record));
     t->hot[index].last[1] = open_packets(&t->cold[index]);
 }
 
@@ -240,7 +240,7 @@ void flow_evict(struct flow_table *t, uint32_t index, struct flow_out *out)
 
 static void finish_due(struct flow_table *t, uint32_t index, uint64_t now_ns, struct flow_out *out)
 {
-    if (now_ns < conn_deadline(t, index, 0)) {
+    if (now_ns < deadlines_of(t, index, 0).conn) {
         t->counters->note[NOTE_FLOWS_PRESSED]++;
         t->cold[index].quality |= QUALITY_EVICTED_EARLY;
         flow_finish(t, index, END_RESOURCES, out);
@@ -253,20 +253,18 @@ bool flow_due(struct flow_table *t, uint32_t index, uint64_t now_ns, unsigned sh
               struct flow_out *out)
 {
     for (;;) {
-        enum flow_end_reason reason;
-        uint64_t record = record_deadline(t, index, shift, &reason);
-        uint64_t conn = conn_deadline(t, index, shift);
+        struct deadlines d = deadlines_of(t, index, shift);
 
-        if (now_ns < record && now_ns < conn) {
+        if (now_ns < d.record && now_ns < d.conn) {
             flow_arm(t, index);
             return false;
         }
-        if (record >= conn) {
+        if (d.record >= d.conn) {
             finish_due(t, index, now_ns, out);
             return true;
         }
-        record_emit(t, index, reason, true, out);
-        if (reason == END_IDLE)
+        record_emit(t, index, d.reason, true, out);
+        if (d.reason == END_IDLE)
             flow_rank(t, index, RANK_PARKED);
     }
 }
