@@ -2,8 +2,12 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <net/if.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "capture/eal.h"
 
 typedef int (*port_opener)(const struct port_options *, struct port **,
                            char error[CAPTURE_ERROR_MAX]);
@@ -79,6 +83,67 @@ static int explain_unknown(const char *source, char error[CAPTURE_ERROR_MAX])
     return -EINVAL;
 }
 
+/* --- one interface, one source --- */
+
+/* The interface of the kernel that a source reads; false when it reads none. */
+static bool interface_of(const char *source, char name[IFNAMSIZ])
+{
+    const char *device = port_device(source);
+
+    if (strncmp(source, "dpdk:", strlen("dpdk:")) == 0)
+        return strncmp(device, "net_af_", strlen("net_af_")) == 0 &&
+               eal_device_argument(source, "iface", name, IFNAMSIZ);
+    snprintf(name, IFNAMSIZ, "%.*s", IFNAMSIZ - 1, device);
+    return true;
+}
+
+/* An interface may have other names (ip link property). */
+static bool is_same_interface(const char *source, const char *other)
+{
+    char name[IFNAMSIZ], other_name[IFNAMSIZ];
+
+    if (!interface_of(source, name) || !interface_of(other, other_name))
+        return false;
+    unsigned index = if_nametoindex(name);
+    return index ? index == if_nametoindex(other_name) : strcmp(name, other_name) == 0;
+}
+
+/* The queue of a net_af_xdp device; -1: the source reads all that its interface has. */
+static int queue_of(const char *source)
+{
+    char number[16] = "0";
+
+    if (strncmp(source, "dpdk:net_af_xdp", strlen("dpdk:net_af_xdp")) != 0)
+        return -1;
+    (void)eal_device_argument(source, "start_queue", number, sizeof(number));
+    return (int)strtol(number, NULL, 10);
+}
+
+/* Against the sources before it. */
+static int check_interface(const struct port_options *options, char error[CAPTURE_ERROR_MAX])
+{
+    int queue = queue_of(options->source);
+
+    for (uint16_t i = 0; i < options->index && i < options->source_count; i++) {
+        const char *other = options->all_sources[i];
+        if (!is_same_interface(options->source, other))
+            continue;
+        if (queue < 0 || queue_of(other) < 0) {
+            snprintf(error, CAPTURE_ERROR_MAX,
+                     "%.180s: reads the same interface as %.180s: name it once", options->source,
+                     other);
+            return -EEXIST;
+        }
+        if (queue == queue_of(other)) {
+            snprintf(error, CAPTURE_ERROR_MAX,
+                     "%.150s: reads the same queue as %.150s: give each a start_queue= of its own",
+                     options->source, other);
+            return -EEXIST;
+        }
+    }
+    return 0;
+}
+
 int port_check(const struct port_options *options, char error[CAPTURE_ERROR_MAX])
 {
     const char *source = options->source;
@@ -109,7 +174,7 @@ int port_check(const struct port_options *options, char error[CAPTURE_ERROR_MAX]
                  source, options->source_count);
         return -EINVAL;
     }
-    return 0;
+    return check_interface(options, error);
 }
 
 int port_open(const struct port_options *options, struct port **out, char error[CAPTURE_ERROR_MAX])

@@ -26,7 +26,7 @@ struct port_options {
     const struct config *config;         /* must outlive the port */
     const struct capture_filter *filter; /* -F, or NULL; must outlive the port */
     const char *source;                  /* as above, with its prefix */
-    uint16_t index;                      /* packet.port */
+    uint16_t index;                      /* packet.port, and its place in all_sources */
     uint16_t workers;                    /* queues wanted */
     const char *const *all_sources;      /* DPDK's EAL starts once, with all its ports */
     uint16_t source_count;
@@ -72,7 +72,8 @@ struct port {
  */
 int port_open(const struct port_options *, struct port **, char error[CAPTURE_ERROR_MAX]);
 
-/* Whether this build could open the source, judged by its name alone: 0, or as port_open(). */
+/* Whether this build could open the source beside those before it, judged by their names alone: 0,
+ * or as port_open(). */
 int port_check(const struct port_options *, char error[CAPTURE_ERROR_MAX]);
 
 /* Whether the source takes the port away from the operating system. */

@@ -128,6 +128,6 @@ void machine_gather(struct machine *m, const struct config *config)
     gather_clock(m);
     machine_gather_cores(m);
     for (uint32_t i = 0; i < config->capture.port_count; i++)
-        machine_gather_port(&m->port[m->port_count++], config, config->capture.port[i]);
+        machine_gather_port(&m->port[m->port_count++], config, i);
     machine_gather_files(m, config);
 }

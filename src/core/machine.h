@@ -120,5 +120,5 @@ void machine_gather(struct machine *, const struct config *);
 
 /* Parts of it. */
 void machine_gather_cores(struct machine *);
-void machine_gather_port(struct machine_port *, const struct config *, const char *source);
+void machine_gather_port(struct machine_port *, const struct config *, uint32_t index);
 void machine_gather_files(struct machine *, const struct config *);

@@ -251,11 +251,18 @@ static void name_interface(struct machine_port *p)
         p->missing = true;
 }
 
-void machine_gather_port(struct machine_port *p, const struct config *config, const char *source)
+void machine_gather_port(struct machine_port *p, const struct config *config, uint32_t index)
 {
-    struct port_options options = {
-        .config = config, .source = source, .inline_mode = config->capture.mode == MODE_INLINE};
+    const char *sources[CONFIG_PORTS_MAX], *source = config->capture.port[index];
+    struct port_options options = {.config = config,
+                                   .source = source,
+                                   .index = (uint16_t)index,
+                                   .all_sources = sources,
+                                   .source_count = (uint16_t)config->capture.port_count,
+                                   .inline_mode = config->capture.mode == MODE_INLINE};
 
+    for (uint32_t i = 0; i < config->capture.port_count; i++)
+        sources[i] = config->capture.port[i];
     memset(p, 0, sizeof(*p));
     p->source = source;
     p->numa_node = -1;

@@ -70,34 +70,48 @@ static int choose_cores(struct sensor *s, const cpu_set_t *usable, uint32_t work
     return 0;
 }
 
+static struct port_options options_of(const struct sensor *s, uint32_t p, uint32_t workers,
+                                      const char *const *sources)
+{
+    const struct capture_config *c = &config_of(s)->capture;
+    struct port_options options = {.config = config_of(s),
+                                   .filter = s->options.filter,
+                                   .source = sources[p],
+                                   .index = (uint16_t)p,
+                                   .workers = (uint16_t)workers,
+                                   .all_sources = sources,
+                                   .source_count = (uint16_t)c->port_count,
+                                   .inline_mode = c->mode == MODE_INLINE,
+                                   .take_over = s->options.take_over};
+
+    memcpy(options.spread_key, &s->audit_secret, sizeof(options.spread_key));
+    return options;
+}
+
+/* All are looked at before the first is opened. */
 static int open_ports(struct sensor *s, uint32_t workers, char *error)
 {
     const struct capture_config *c = &config_of(s)->capture;
     const char *sources[CONFIG_PORTS_MAX];
+    char why[CAPTURE_ERROR_MAX];
+    int rc = 0;
 
-    for (uint32_t i = 0; i < c->port_count; i++)
-        sources[i] = c->port[i];
-    for (uint32_t i = 0; i < c->port_count; i++) {
-        struct port_options options = {.config = config_of(s),
-                                       .filter = s->options.filter,
-                                       .source = c->port[i],
-                                       .index = (uint16_t)i,
-                                       .workers = (uint16_t)workers,
-                                       .all_sources = sources,
-                                       .source_count = (uint16_t)c->port_count,
-                                       .inline_mode = c->mode == MODE_INLINE,
-                                       .take_over = s->options.take_over};
-        char why[CAPTURE_ERROR_MAX];
-        memcpy(options.spread_key, &s->audit_secret, sizeof(options.spread_key));
-        int rc = port_open(&options, &s->port[i], why);
-        if (rc) {
-            snprintf(error, SENSOR_ERROR_MAX, "%s", why);
-            return rc;
-        }
-        s->port_count++;
-        log_info(s->log, "%s", s->port[i]->ops->describe(s->port[i]));
+    for (uint32_t p = 0; p < c->port_count; p++)
+        sources[p] = c->port[p];
+    for (uint32_t p = 0; p < c->port_count && !rc; p++) {
+        struct port_options options = options_of(s, p, workers, sources);
+        rc = port_check(&options, why);
     }
-    return 0;
+    for (uint32_t p = 0; p < c->port_count && !rc; p++) {
+        struct port_options options = options_of(s, p, workers, sources);
+        rc = port_open(&options, &s->port[p], why);
+        s->port_count += rc == 0;
+        if (!rc)
+            log_info(s->log, "%s", s->port[p]->ops->describe(s->port[p]));
+    }
+    if (rc)
+        snprintf(error, SENSOR_ERROR_MAX, "%s", why);
+    return rc;
 }
 
 static void fill_queues(struct sensor *s, uint32_t w, struct worker_options *options)

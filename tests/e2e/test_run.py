@@ -416,6 +416,7 @@ def test_a_control_socket_that_stays_is_told(net):
     ([], 2, r'capture\.ports'),
     (['-i', 'nosuch0'], 1, r'^weir run: nosuch0: no such interface'),
     (['-i', 'foo:bar'], 1, r'foo:bar'),
+    (['-i', 'mon0', '-i', 'eth:mon0'], 1, r'eth:mon0: reads the same interface as mon0: name it once'),
     (['-i', 'mon0', '-F', 'not a filter at all'], 2, r'filter'),
     (['-i', 'mon0', '-f', 'xml'], 2, r'"xml" is not one of'),
     (['-i', 'mon0', '--capture.cores=999'], 1, r'capture\.cores: core 999'),

@@ -76,12 +76,58 @@ static void only_ports_that_send_go_inline(void **state)
     assert_non_null(strstr(error, "dpdk:net_af_xdp0,iface=lo"));
 }
 
+static int check_second(const char *first, const char *second, char *error)
+{
+    const char *sources[] = {first, second};
+    const struct port_options options = {.config = &config,
+                                         .source = second,
+                                         .index = 1,
+                                         .workers = 1,
+                                         .all_sources = sources,
+                                         .source_count = 2};
+
+    return port_check(&options, error);
+}
+
+static void an_interface_is_one_source(void **state)
+{
+    (void)state;
+    static const char *const twice[][2] = {
+        {"lo", "eth:lo"},
+        {"eth:nosuch0", "xdp:nosuch0"},
+        {"xdp:lo", "lo"},
+        {"lo", "dpdk:net_af_xdp0,iface=lo"},
+        {"dpdk:net_af_packet0,iface=lo", "dpdk:net_af_packet1,iface=lo,qpairs=2"},
+        {"dpdk:net_af_packet0,iface=lo", "dpdk:net_af_xdp0,iface=lo"},
+    };
+    static const char *const apart[][2] = {
+        {"lo", "any"},
+        {"nosuch0", "nosuch1"},
+        {"dpdk:net_ring0", "dpdk:net_ring1"},
+        {"dpdk:net_tap0,iface=lo", "lo"},
+        {"dpdk:net_af_xdp0,iface=lo,start_queue=0", "dpdk:net_af_xdp1,iface=lo,start_queue=1"},
+    };
+    char error[CAPTURE_ERROR_MAX] = "";
+
+    for (size_t i = 0; i < sizeof(twice) / sizeof(*twice); i++) {
+        if (check_second(twice[i][0], twice[i][1], error) == -ENOTSUP)
+            continue; /* not in this build */
+        assert_int_equal(check_second(twice[i][0], twice[i][1], error), -EEXIST);
+        assert_non_null(strstr(error, "name it once"));
+    }
+    for (size_t i = 0; i < sizeof(apart) / sizeof(*apart); i++)
+        assert_int_not_equal(check_second(apart[i][0], apart[i][1], error), -EEXIST);
+    if (check_second("dpdk:net_af_xdp0,iface=lo", "dpdk:net_af_xdp1,iface=lo", error) != -ENOTSUP)
+        assert_non_null(strstr(error, "start_queue="));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sources_that_are_none_say_what_would_be),
         cmocka_unit_test(what_a_source_takes_is_known_by_its_kind),
         cmocka_unit_test(only_ports_that_send_go_inline),
+        cmocka_unit_test(an_interface_is_one_source),
     };
     config_defaults(&config);
     return cmocka_run_group_tests(tests, NULL, NULL);
