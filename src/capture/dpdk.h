@@ -1,8 +1,10 @@
 /*
  * DPDK ports, inside the capture stage: the files dpdk*.c and rss.c are the only ones with rte_*.
  *
- *   dpdk.c         a port: opening, counters, closing
+ *   dpdk.c         a port: finding its device, opening, counters, closing
  *   dpdk_eal.c     the environment (EAL), which a process has once
+ *   dpdk_setup.c   buffers, queues and spread of a device
+ *   dpdk_words.c   what DPDK says, and what a port says of itself
  *   dpdk_queue.c   what a worker receives from, and sends inline
  *   dpdk_spread.c  the thread that spreads one queue over several workers
  */
@@ -93,10 +95,12 @@ struct dpdk_port {
 };
 
 /* What the EAL, its drivers and the libraries below them said while something was tried: their log
- * and all that goes to standard error, since libbpf and libxdp know no other place. */
+ * and all that goes to standard output and error, since libbpf and libxdp know no other place. */
+enum { DPDK_OUTPUTS = 2 };
+
 struct dpdk_words {
     FILE *file;
-    int saved_stderr;
+    int saved[DPDK_OUTPUTS];
     char *text;
 };
 
@@ -117,6 +121,24 @@ int dpdk_eal_start(const struct port_options *, uint64_t memory_octets, struct d
 /* Ends it when no port is left. */
 void dpdk_eal_stop(void);
 bool dpdk_eal_logs(const struct port_options *);
+
+/* Octets of packet buffers that all ports need. */
+uint64_t dpdk_memory_needed(const struct port_options *);
+/* Makes a probed device receive; 0, or -errno and one line at error. */
+int dpdk_setup(struct dpdk_port *, const struct port_options *, struct dpdk_words *,
+               char error[CAPTURE_ERROR_MAX]);
+/* Whether the source is a queue of an interface, by DPDK's driver for AF_XDP; of which. */
+bool dpdk_is_af_xdp(const char *source, char interface[64]);
+
+/* One line at error, "source: what: why"; returns status, or -EIO where that is none. */
+int dpdk_explain(const struct dpdk_port *, int status, const char *what, const char *why,
+                 char error[CAPTURE_ERROR_MAX]);
+/* The same, of a device that its driver could not set up. */
+int dpdk_explain_device(const struct dpdk_port *, int status, const char *what, struct dpdk_words *,
+                        char error[CAPTURE_ERROR_MAX]);
+int dpdk_explain_pci(const struct dpdk_port *, char error[CAPTURE_ERROR_MAX]);
+/* The line that port_ops.describe() returns. */
+void dpdk_about_write(struct dpdk_port *);
 
 void dpdk_queue_init(struct dpdk_queue *, struct dpdk_port *, uint16_t worker);
 void dpdk_queue_fini(struct dpdk_queue *);

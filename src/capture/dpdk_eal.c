@@ -1,11 +1,9 @@
 #include <dirent.h>
-#include <dlfcn.h>
 #include <errno.h>
-#include <fcntl.h>
+#include <limits.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_lcore.h>
-#include <rte_log.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,78 +15,6 @@
 #include "weir/config.h"
 
 #define HUGE_FOLDER "/sys/kernel/mm/hugepages"
-#define WORDS_MAX 16384
-#define RUN_FOLDER "/var/run/dpdk"
-
-/* --- what the EAL says --- */
-
-void dpdk_words_begin(struct dpdk_words *words, bool shown)
-{
-    *words = (struct dpdk_words){.saved_stderr = -1};
-    rte_log_set_global_level(shown ? RTE_LOG_DEBUG : RTE_LOG_ERR);
-    if (shown || !(words->file = tmpfile()))
-        return;
-    rte_openlog_stream(words->file);
-    fflush(stderr);
-    words->saved_stderr = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-    if (words->saved_stderr >= 0)
-        dup2(fileno(words->file), STDERR_FILENO);
-}
-
-static char *words_read(FILE *file)
-{
-    char *text = calloc(1, WORDS_MAX + 1);
-
-    fflush(file);
-    if (text && pread(fileno(file), text, WORDS_MAX, 0) < 0)
-        *text = '\0';
-    return text;
-}
-
-const char *dpdk_words_line(struct dpdk_words *words, const char *fallback)
-{
-    free(words->text);
-    words->text = words->file ? words_read(words->file) : NULL;
-    const char *line = words->text ? eal_log_reason(words->text) : NULL;
-    return line ? line : fallback;
-}
-
-void dpdk_words_end(struct dpdk_words *words)
-{
-    if (words->saved_stderr >= 0) {
-        dup2(words->saved_stderr, STDERR_FILENO);
-        close(words->saved_stderr);
-    }
-    if (words->file) {
-        dpdk_silence();
-        fclose(words->file);
-    }
-    free(words->text);
-    words->text = NULL;
-}
-
-void dpdk_silence(void)
-{
-    rte_openlog_stream(NULL); /* which is standard output */
-    rte_log_set_global_level(0);
-}
-
-static dpdk_print_setter symbol_find(const char *library, const char *name)
-{
-    void *loaded = dlopen(library, RTLD_LAZY | RTLD_NOLOAD);
-
-    if (!loaded)
-        return NULL;
-    dpdk_print_setter symbol = (dpdk_print_setter)(uintptr_t)dlsym(loaded, name);
-    dlclose(loaded); /* the driver holds it */
-    return symbol;
-}
-
-void dpdk_printers_find(dpdk_print_setter found[DPDK_PRINTERS])
-{
-    found[0] = symbol_find("libbpf.so.1", "libbpf_set_print");
-    found[1] = symbol_find("libxdp.so.1", "libxdp_set_print");
-}
 
 /* --- what it finds --- */
 
@@ -145,12 +71,24 @@ static int eal_init(struct eal_arguments *arguments, const cpu_set_t *cores)
     return status;
 }
 
-/* The folder is empty: without a shared configuration there are no files for it. */
-static void run_folder_remove(bool parent_too)
+/* Where the EAL makes a folder for this process: eal_create_runtime_dir() of DPDK. */
+static void run_parent(char path[PATH_MAX])
 {
-    rmdir(rte_eal_get_runtime_dir());
-    if (parent_too)
-        rmdir(RUN_FOLDER);
+    const char *own = getenv("XDG_RUNTIME_DIR");
+
+    snprintf(path, PATH_MAX, "%s/dpdk", getuid() == 0 ? "/var/run" : own ? own : "/tmp");
+}
+
+/* The folder is empty: without a shared configuration there are no files for it. made: what it
+ * stands in was not there before. */
+static void run_folder_remove(const char *parent, bool made)
+{
+    const char *folder = rte_eal_get_runtime_dir();
+    size_t length = strlen(parent);
+
+    rmdir(folder);
+    if (made && strncmp(folder, parent, length) == 0 && folder[length] == '/')
+        rmdir(parent);
 }
 
 static int explain_init(const struct port_options *options, int status, struct dpdk_words *words,
@@ -173,7 +111,7 @@ int dpdk_eal_start(const struct port_options *options, uint64_t memory_octets,
     struct eal_arguments arguments;
     char prefix[32];
     cpu_set_t cores;
-    bool had_folder = access(RUN_FOLDER, F_OK) == 0;
+    char parent[PATH_MAX];
 
     if (rte_lcore_count() > 0)
         return 0;
@@ -191,8 +129,10 @@ int dpdk_eal_start(const struct port_options *options, uint64_t memory_octets,
     int status = eal_arguments_make(&plan, &arguments, error);
     if (status != 0)
         return status;
+    run_parent(parent);
+    bool had_parent = access(parent, F_OK) == 0;
     status = eal_init(&arguments, &cores);
-    run_folder_remove(!had_folder);
+    run_folder_remove(parent, !had_parent);
     return status == 0 ? 0 : explain_init(options, status, words, error);
 }
 

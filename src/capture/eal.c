@@ -150,39 +150,3 @@ int eal_arguments_make(const struct eal_plan *plan, struct eal_arguments *out,
              EAL_ARGUMENTS_MAX, EAL_TEXT_MAX);
     return -EINVAL;
 }
-
-/* "EAL: ", "eth_dev_init(): " and their like say nothing to a reader. */
-static char *without_origin(char *line)
-{
-    char *at = line + strspn(line, " ");
-    char *colon = strstr(at, ": ");
-
-    while (colon && colon - at < 40 && !memchr(at, ' ', (size_t)(colon - at))) {
-        at = colon + 2;
-        colon = strstr(at, ": ");
-    }
-    return at;
-}
-
-static bool from_library(const char *line)
-{
-    return strncmp(line, "libbpf: ", 8) == 0 || strncmp(line, "libxdp: ", 8) == 0;
-}
-
-char *eal_log_reason(char *log)
-{
-    static const char kernel[] = "Kernel error message: ";
-    char *reason = NULL, *comment = NULL, *line;
-
-    while ((line = strsep(&log, "\n"))) {
-        char *said = strstr(line, kernel);
-        if (said)
-            return said + strlen(kernel);
-        if (!*without_origin(line))
-            continue;
-        char **first = from_library(line) ? &comment : &reason;
-        if (!*first)
-            *first = without_origin(line);
-    }
-    return reason ? reason : comment;
-}

@@ -45,6 +45,20 @@ bool eal_is_pci(const char *source);
 /* The value of a device argument such as iface, into value; false when it is not there. */
 bool eal_device_argument(const char *source, const char *key, char *value, size_t size);
 
+/* --- eal_reason.c --- */
+
 /* The line of a log that says best why something failed: what the kernel said, else the first line
  * that is not a library's comment on its own work. Changes log; NULL when it has no line. */
 char *eal_log_reason(char *log);
+
+/* Under which a device could not be set up. */
+struct eal_circumstances {
+    const char *device;    /* net_af_xdp0 */
+    const char *interface; /* of the kernel, that it stands on or makes; "" = none */
+    bool interface_exists;
+    uint32_t xdp_program; /* on it before the device came; 0 = none */
+    uint64_t rights;      /* as rights_effective() */
+};
+
+/* Why, and how to mend it; said is what DPDK said itself. */
+void eal_explain(const struct eal_circumstances *, const char *said, char text[CAPTURE_ERROR_MAX]);

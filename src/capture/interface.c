@@ -124,6 +124,7 @@ static int link_take(const struct nlmsghdr *h, void *user)
     state->gone = false;
     state->up = (info->ifi_flags & IFF_UP) && (info->ifi_flags & IFF_RUNNING);
     state->loopback = info->ifi_flags & IFF_LOOPBACK;
+    state->promiscuous = info->ifi_flags & IFF_PROMISC;
     state->ethernet = info->ifi_type == ARPHRD_ETHER || info->ifi_type == ARPHRD_LOOPBACK;
     for (struct rtattr *a = IFLA_RTA(info); RTA_OK(a, length); a = RTA_NEXT(a, length))
         attribute_take(a, state);

@@ -17,7 +17,8 @@ struct interface_state {
     bool gone; /* no such interface any more; the rest is 0 */
     bool up;   /* administratively, and with a carrier */
     bool loopback;
-    bool ethernet; /* its frames begin with an Ethernet header */
+    bool promiscuous; /* as its administrator set it */
+    bool ethernet;    /* its frames begin with an Ethernet header */
     uint32_t mtu;
     uint32_t rx_queues;
     uint32_t xdp_program; /* id of the XDP program that is attached, 0 = none */

@@ -90,10 +90,10 @@ static int plan_make(struct xdp_port *port, const struct port_options *options, 
 
 static int rights_check(int *step)
 {
-    char names[128];
+    char names[RIGHTS_TEXT_MAX];
 
     *step = XDP_STEP_RIGHTS;
-    return xdp_rights_missing(names) ? -EPERM : 0;
+    return rights_missing(XDP_RIGHTS, rights_effective(), names) ? -EPERM : 0;
 }
 
 static int program_load(struct xdp_port *port, const struct port_options *options, int *step)

@@ -1,49 +1,8 @@
 #include <errno.h>
-#include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "capture/xdp_port.h"
-
-/* Named here: the headers of older systems lack it. */
-#define CAPABILITY_BPF 39
-
-/* --- rights --- */
-
-static uint64_t capabilities(void)
-{
-    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-    struct __user_cap_data_struct data[2] = {0};
-
-    if (syscall(SYS_capget, &header, data) != 0)
-        return UINT64_MAX; /* unknown: the kernel will tell */
-    return (uint64_t)data[1].effective << 32 | data[0].effective;
-}
-
-static void name_add(char names[128], const char *name)
-{
-    size_t used = strlen(names);
-
-    snprintf(names + used, 128 - used, "%s%s", used ? ", " : "", name);
-}
-
-/* CAP_SYS_ADMIN stands for CAP_BPF (capabilities(7)). */
-bool xdp_rights_missing(char names[128])
-{
-    uint64_t have = capabilities();
-    bool admin = have >> CAP_SYS_ADMIN & 1;
-
-    names[0] = '\0';
-    if (!(have >> CAP_NET_RAW & 1))
-        name_add(names, "CAP_NET_RAW");
-    if (!(have >> CAP_NET_ADMIN & 1))
-        name_add(names, "CAP_NET_ADMIN");
-    if (!admin && !(have >> CAPABILITY_BPF & 1))
-        name_add(names, "CAP_BPF");
-    return names[0];
-}
 
 /* --- one line for each thing that may be wrong --- */
 
@@ -153,9 +112,9 @@ static void explain_foreign(const struct xdp_port *port, char out[CAPTURE_ERROR_
 
 static void explain_rights(char out[CAPTURE_ERROR_MAX])
 {
-    char names[128];
+    char names[RIGHTS_TEXT_MAX];
 
-    xdp_rights_missing(names);
+    rights_missing(XDP_RIGHTS, rights_effective(), names);
     snprintf(out, CAPTURE_ERROR_MAX,
              "taking a port needs rights that this process lacks: %s; run as root, or give them "
              "(AmbientCapabilities= in the unit, or setpriv --ambient-caps)",

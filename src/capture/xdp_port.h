@@ -4,15 +4,20 @@
  */
 #pragma once
 
+#include <linux/capability.h>
 #include <pcap/pcap.h>
 #include <stdatomic.h>
 
 #include "capture/interface.h"
 #include "capture/port.h"
+#include "capture/rights.h"
 #include "capture/xdp_account.h"
 #include "capture/xdp_plan.h"
 #include "capture/xdp_program.h"
 #include "capture/xdp_socket.h"
+
+/* CAP_IPC_LOCK depends on how much memory is wanted, and is the kernel's to miss. */
+#define XDP_RIGHTS (RIGHT(CAP_NET_RAW) | RIGHT(CAP_NET_ADMIN) | RIGHT(CAPABILITY_BPF))
 
 /* What was being done when it failed; the first are those of enum xdp_step. */
 enum xdp_port_step {
@@ -75,8 +80,3 @@ int xdp_queue_filter(struct xdp_queue *, const struct capture_filter *,
 
 /* One line: what failed, why, and how to mend it. Returns status. */
 int xdp_explain(const struct xdp_port *, int step, int status, char error[CAPTURE_ERROR_MAX]);
-
-/* Names of capabilities that AF_XDP needs and this process lacks, such as "CAP_BPF, CAP_NET_RAW";
- * false when it has all. CAP_IPC_LOCK depends on how much memory is wanted, and is the kernel's to
- * miss. */
-bool xdp_rights_missing(char names[128]);

@@ -91,7 +91,7 @@ static unsigned rights_for(const struct findings *f, const struct machine_port *
     case PORT_VDEV:
         if (strstr(port->source, "net_af_xdp"))
             return NET_RAW | NET_ADMIN | BPF | IPC_LOCK | SYS_ADMIN; /* libxdp's program ids */
-        return strstr(port->source, "net_af_packet") ? NET_RAW
+        return strstr(port->source, "net_af_packet") ? NET_RAW | NET_ADMIN
                : strstr(port->source, "net_tap")     ? NET_ADMIN
                                                      : 0;
     default:

@@ -323,6 +323,11 @@ def test_runs_without_huge_pages_and_says_so(space):
     receiver.process.kill()
 
 
+def test_wrong_words_for_the_eal(space):
+    line = refusal(space, 'dpdk:net_null0', '--capture.eal=--no-such-word')
+    assert 'no-such-word' in line
+
+
 def test_eal_may_speak(space):
     quiet = Receiver(space, 'dpdk:net_null0,size=64')
     quiet.stop()
@@ -340,8 +345,9 @@ def test_eal_may_speak(space):
     ('dpdk:ff:1f.7', 'no such PCI device'),
     ('dpdk:net_pcap0,rx_pcap=/no/such/file', '/no/such/file'),
     ('dpdk:net_nosuch0', 'net_nosuch0'),
-    ('dpdk:net_af_xdp0,iface=nosuch0', 'no such interface: nosuch0'),
-    ('dpdk:net_af_packet0,iface=nosuch0', 'no such interface: nosuch0'),
+    ('dpdk:net_af_xdp0,iface=nosuch0', 'nosuch0: no such interface: ip link'),
+    ('dpdk:net_af_packet0,iface=nosuch0', 'nosuch0: no such interface: ip link'),
+    ('dpdk:net_tap0,iface=lo', 'an interface lo already'),
     ('dpdk:net_af_xdp0', 'interface must be specified'),
 ])
 def test_refusals_name_what_is_wrong(space, source, words):
@@ -375,9 +381,39 @@ def test_default_route_is_not_taken_by_accident(net):
 
 def test_an_interface_that_is_taken(net):
     first = Receiver(net, 'dpdk:net_af_xdp0,iface=mon0')
+    before = net.sensor.link('mon0')
     line = refusal(net, 'dpdk:net_af_xdp0,iface=mon0')
-    assert 'dpdk:net_af_xdp0,iface=mon0: ' in line
+    assert f'(id {before["xdp"]["prog"]["id"]})' in line and 'ss --xdp -p' in line and 'ip link set dev mon0 xdp off' in line
+    assert net.sensor.link('mon0') == before
     first.finish(replay(net, flows(10)))
+
+
+def test_one_queue_of_an_interface_named_twice(net):
+    before = net.sensor.link('mon0')
+    process = net.sensor.start(traffic.tool('receive'), 'dpdk:net_af_xdp0,iface=mon0', 'dpdk:net_af_xdp1,iface=mon0')
+    assert process.wait() == 1
+    assert 'start_queue=' in process.stderr.splitlines()[-1], process.stderr
+    assert net.sensor.link('mon0') == before
+
+
+NOBODY = ('setpriv', '--reuid=65534', '--regid=65534', '--clear-groups')
+
+
+def test_no_rights(net):
+    before = net.sensor.link('mon0')
+    folders = [p for p in (pathlib.Path('/tmp/dpdk'), pathlib.Path('/var/run/dpdk')) if p.exists()]
+    assert 'CAP_NET_RAW, CAP_NET_ADMIN, CAP_IPC_LOCK, CAP_SYS_ADMIN; run weir as root' in \
+        refusal(net, 'dpdk:net_af_xdp0,iface=mon0', wrap=NOBODY)
+    assert net.sensor.link('mon0') == before
+    assert folders == [p for p in (pathlib.Path('/tmp/dpdk'), pathlib.Path('/var/run/dpdk')) if p.exists()]
+
+
+@pytest.mark.parametrize('device', ['net_af_xdp0', 'net_af_packet0'])
+def test_what_an_interface_is_set_to_stays(net, device):
+    """DPDK writes the flag of promiscuity anew when a device starts."""
+    assert 'PROMISC' in net.sensor.link('mon0')['flags']
+    Receiver(net, f'dpdk:{device},iface=mon0').stop()
+    assert 'PROMISC' in net.sensor.link('mon0')['flags']
 
 
 # The whole

@@ -83,6 +83,7 @@ def refusal(net, source, *args, wrap=()):
     assert receiver.process.wait() == 1, receiver.process.stderr
     lines = receiver.process.stderr.splitlines()
     assert len(lines) == 1 and source in lines[0], lines
+    assert receiver.process.stdout == '', receiver.process.stdout
     return lines[0]
 
 

@@ -3,11 +3,13 @@
 #include <setjmp.h>
 #include <stdint.h>
 #include <errno.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
 
 #include "capture/eal.h"
+#include "capture/rights.h"
 
 #define MIB (UINT64_C(1) << 20)
 
@@ -164,6 +166,63 @@ static void a_log_is_searched_for_the_reason(void **state)
                  "xsk_configure(): Failed to create xsk socket.\n",
                  "veth: Peer MTU is too large to set XDP");
     check_reason("libxdp: No bpffs found at /sys/fs/bpf\n", "No bpffs found at /sys/fs/bpf");
+    check_reason("libbpf: prog 'xdp_dispatcher': -- BEGIN PROG LOAD LOG --\n"
+                 "148: R1=ctx() R10=fp0\n"
+                 "R1 pointer comparison prohibited\n"
+                 "-- END PROG LOAD LOG --\n"
+                 "xsk_configure(): Failed to create xsk socket.\n",
+                 "Failed to create xsk socket.");
+    check_reason("libxdp: Failed to load dispatcher: Too many open files\n"
+                 "xsk_configure(): Failed to create xsk socket.\n",
+                 "Failed to load dispatcher: Too many open files");
+}
+
+/* --- What drivers do not say --- */
+
+static void assert_explained(const struct eal_circumstances *c, const char *said, const char *words)
+{
+    char text[CAPTURE_ERROR_MAX] = "";
+
+    eal_explain(c, said, text);
+    if (!strstr(text, words))
+        fail_msg("\"%s\" is not in \"%s\"", words, text);
+}
+
+static void missing_rights_are_named(void **state)
+{
+    (void)state;
+    struct eal_circumstances c = {.device = "net_af_xdp0", .interface = "eth1"};
+
+    assert_explained(&c, "Failed to create umem",
+                     "lacks: CAP_NET_RAW, CAP_NET_ADMIN, CAP_IPC_LOCK, CAP_SYS_ADMIN; run");
+    c.rights = RIGHT(CAP_NET_RAW) | RIGHT(CAP_NET_ADMIN) | RIGHT(CAP_IPC_LOCK);
+    assert_explained(&c, "Failed to create xsk socket.", "lacks: CAP_SYS_ADMIN; run weir as root");
+    c.device = "net_af_packet0";
+    c.rights = RIGHT(CAP_NET_ADMIN);
+    assert_explained(&c, "Could not open AF_PACKET socket", "lacks: CAP_NET_RAW;");
+    c.device = "net_tap0";
+    c.rights = 0;
+    assert_explained(&c, "Unable to create TAP interface", "lacks: CAP_NET_ADMIN;");
+    c.device = "net_null0";
+    assert_explained(&c, "as it is", "as it is");
+}
+
+static void what_is_in_the_way_is_named(void **state)
+{
+    (void)state;
+    struct eal_circumstances c = {
+        .device = "net_af_xdp0", .interface = "eth1", .rights = UINT64_MAX};
+
+    assert_explained(&c, "Failed to create xsk socket.", "ss --xdp -p");
+    c.xdp_program = 77;
+    assert_explained(&c, "Failed to create xsk socket.", "(id 77)");
+    assert_explained(&c, "Failed to create xsk socket.", "ip link set dev eth1 xdp off");
+    assert_explained(&c, "Peer MTU is too large", "ip link set dev eth1 mtu");
+    assert_explained(&c, "Failed to load dispatcher: Too many open files", "ulimit -n");
+    assert_explained(&c, "something else", "something else");
+    c.device = "net_tap0";
+    c.interface_exists = true;
+    assert_explained(&c, "Unable to create TAP interface", "an interface eth1 already");
 }
 
 int main(void)
@@ -177,6 +236,8 @@ int main(void)
         cmocka_unit_test(devices_are_named_as_dpdk_names_them),
         cmocka_unit_test(device_arguments_are_found_whole),
         cmocka_unit_test(a_log_is_searched_for_the_reason),
+        cmocka_unit_test(missing_rights_are_named),
+        cmocka_unit_test(what_is_in_the_way_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
