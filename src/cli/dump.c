@@ -1,8 +1,6 @@
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <netdb.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,8 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/host_port.h"
-#include "base/ip.h"
+#include "base/address.h"
 #include "cli/cli.h"
 #include "cli/ipfix_json.h"
 #include "cli/options.h"
@@ -23,7 +20,6 @@
 #define CONNECTIONS_MAX 256
 #define BUFFER (128u << 10) /* holds any message, and more */
 #define TOLD_MAX 5          /* problems of one kind and source that are told one by one */
-#define NAME_MAX_LEN (IP_TEXT_MAX + 16)
 #define TCP "tcp://"
 
 enum { OPTION_ONCE };
@@ -179,71 +175,46 @@ static void dump_file(struct dump *d, const char *path)
 
 /* --- tcp:// --- */
 
-static int listen_on(struct dump *d, const char *text)
+static int listen_on(struct dump *d, const char *url)
 {
-    char host[CONFIG_ADDRESS_MAX];
-    const char *port;
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *found;
-    int one = 1;
+    struct addresses found;
+    char why[256];
 
-    if (host_port_split(text + strlen(TCP), host, sizeof(host), &port) || !port) {
-        fprintf(stderr, "weir dump: %s: expected tcp://host:port\n", text);
-        d->exit_code = CLI_USAGE;
-        return -1;
-    }
-    int rc = getaddrinfo(host, port, &hints, &found);
+    int rc = address_parse_listen(url + strlen(TCP), ADDRESS_NO_PORT, &found, why, sizeof(why));
     if (rc) {
-        fail(d, text, gai_strerror(rc));
+        fprintf(stderr, "weir dump: %s: %s\n", url, why);
+        d->exit_code = rc == -EINVAL ? CLI_USAGE : CLI_FAILURE;
         return -1;
     }
-    int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-    if (fd < 0 || bind(fd, found->ai_addr, found->ai_addrlen) || listen(fd, SOMAXCONN)) {
-        fail(d, text, strerror(errno));
-        if (fd >= 0)
-            close(fd);
-        fd = -1;
+    int fd = address_listen(&found.address[0], SOMAXCONN);
+    if (fd < 0) {
+        snprintf(why, sizeof(why), "cannot listen: %s", strerror(-fd));
+        fail(d, url, why);
     }
-    freeaddrinfo(found);
     return fd;
-}
-
-/* "127.0.0.1:4739" of either end. */
-static void name_of(const struct sockaddr_storage *a, char out[NAME_MAX_LEN])
-{
-    const struct sockaddr_in *v4 = (const struct sockaddr_in *)a;
-    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)a;
-    bool is_v4 = a->ss_family == AF_INET;
-    char host[IP_TEXT_MAX];
-
-    ip_format(is_v4 ? 4 : 6,
-              is_v4 ? (const uint8_t *)&v4->sin_addr : (const uint8_t *)&v6->sin6_addr, host);
-    snprintf(out, NAME_MAX_LEN, is_v4 ? "%s:%u" : "[%s]:%u", host,
-             ntohs(is_v4 ? v4->sin_port : v6->sin6_port));
 }
 
 static void tell_listening(int fd)
 {
-    struct sockaddr_storage address;
-    socklen_t len = sizeof(address);
-    char name[NAME_MAX_LEN];
+    struct address at = {0};
+    char name[ADDRESS_TEXT_MAX];
 
-    getsockname(fd, (struct sockaddr *)&address, &len);
-    name_of(&address, name);
+    address_of_socket(fd, &at);
+    address_format(&at, name);
     fprintf(stderr, "listening on tcp://%s\n", name);
 }
 
 static void accept_one(struct dump *d, int listening)
 {
-    struct sockaddr_storage address;
-    socklen_t len = sizeof(address);
-    char name[NAME_MAX_LEN];
+    struct address from = {.len = sizeof(from.at)};
+    char name[ADDRESS_TEXT_MAX];
     unsigned i = 0;
 
-    int fd = accept4(listening, (struct sockaddr *)&address, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    int fd =
+        accept4(listening, (struct sockaddr *)&from.at, &from.len, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0)
         return;
-    name_of(&address, name);
+    address_format(&from, name);
     while (i < CONNECTIONS_MAX && d->source[i])
         i++;
     struct source *s = i < CONNECTIONS_MAX ? source_open(d, fd, name, true) : NULL;

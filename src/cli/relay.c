@@ -8,7 +8,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "base/host_port.h"
+#include "base/address.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "cli/cli.h"
@@ -16,8 +16,7 @@
 #include "core/sandbox.h"
 #include "export/relay.h"
 
-#define PORT_TCP 4739
-#define PORT_TLS 4740
+#define PORT_TO 2055 /* where most collectors of NetFlow and IPFIX read */
 #define REMOTE_RATE 20000
 #define FINISH_S 2
 
@@ -94,24 +93,6 @@ static bool parse_number(const char *text, uint64_t least, uint64_t most, uint64
     return !errno && !*end && *out >= least && *out <= most;
 }
 
-/* "host:port", ":port", "host" */
-static int parse_place(const char *text, uint64_t port, int socktype, struct addresses *out,
-                       char *why)
-{
-    char host[256] = "";
-    const char *number = text[0] == ':' ? text + 1 : NULL;
-
-    if (!number && host_port_split(text, host, sizeof(host), &number) < 0) {
-        snprintf(why, RELAY_TEXT_MAX, "not an address with a port");
-        return -EINVAL;
-    }
-    if (number && !parse_number(number, 0, 65535, &port)) {
-        snprintf(why, RELAY_TEXT_MAX, "port: not a number 0..65535");
-        return -EINVAL;
-    }
-    return address_resolve(host, (uint16_t)port, socktype, out, why, RELAY_TEXT_MAX);
-}
-
 static int add_listener(struct relay_options *o, const char *url)
 {
     bool tls = strncmp(url, "tls://", 6) == 0;
@@ -122,8 +103,8 @@ static int add_listener(struct relay_options *o, const char *url)
     if (o->listen_count == RELAY_LISTEN_MAX)
         return fail("listen", url, "too many");
     o->listen[o->listen_count].tls = tls;
-    if (parse_place(url + 6, tls ? PORT_TLS : PORT_TCP, SOCK_STREAM, &o->listen[o->listen_count].at,
-                    why))
+    if (address_parse_listen(url + 6, tls ? PORT_IPFIX_TLS : PORT_IPFIX,
+                             &o->listen[o->listen_count].at, why, sizeof(why)))
         return fail("listen", url, why);
     o->listen_count++;
     return CLI_OK;
@@ -153,7 +134,7 @@ static int take_target(struct command *c)
 
     if (!url || strncmp(url, "udp://", 6) != 0)
         return fail("to", url ? url : "", "udp://host:port is expected");
-    if (parse_place(url + 6, 2055, SOCK_DGRAM, &to, why))
+    if (address_parse(url + 6, PORT_TO, SOCK_DGRAM, &to, why, sizeof(why)))
         return fail("to", url, why);
     c->options.to = to.address[0];
     return CLI_OK;

@@ -7,15 +7,11 @@
 #include "config/config.h"
 #include "config/error.h"
 #include "weir/config.h"
+#include "weir/ipfix.h"
 
-#define PORT 4739 /* RFC 7011 10.3.4, 10.4.4 */
-#define TLS_PORT 4740
 #define MESSAGE_SIZE 8192
 #define UDP_MESSAGE_SIZE 1400 /* fits an Ethernet path with a tunnel or two */
-#define UDP_MESSAGE_MAX 65507
-#define PEN_REVERSE 29305 /* RFC 5103 6.1: reverse elements */
-#define PEN_CERT 6871     /* elements of YAF and SiLK */
-#define PEN_RESERVED UINT32_MAX
+#define UDP_TEMPLATES_NS (60 * UINT64_C(1000000000)) /* RFC 7011 8.4: they must be sent again */
 
 struct at {
     struct collector_config *collector;
@@ -89,7 +85,7 @@ static int check_message_size(const struct at *at)
 {
     const struct collector_config *c = at->collector;
 
-    if (c->transport == TRANSPORT_UDP && c->message_size > UDP_MESSAGE_MAX)
+    if (c->transport == TRANSPORT_UDP && c->message_size > DATAGRAM_MAX)
         return fail(at, "message_size", "a datagram holds at most 65507 octets");
     return 0;
 }
@@ -104,32 +100,56 @@ static void append(char *name, const char *text)
         name[n++] = strchr(letters, *text) ? *text : '_';
 }
 
-/* "tcp-192.0.2.1-4739", "file-weir.ipfix": safe as the name of a directory. */
+/* "tcp-192.0.2.1-4739": safe as the name of a directory. */
 static void name_by_address(struct collector_config *c)
 {
     static const char *const transports[TRANSPORT_COUNT] = {"tcp-", "tls-", "udp-", "file-"};
-    const char *slash = strrchr(c->path, '/');
     char port[24];
 
-    append(c->name, transports[c->transport]);
-    if (c->transport == TRANSPORT_FILE) {
-        append(c->name, slash ? slash + 1 : c->path);
-        return;
-    }
     snprintf(port, sizeof(port), "-%u", (unsigned)c->port);
+    append(c->name, transports[c->transport]);
     append(c->name, c->host);
     append(c->name, port);
 }
 
-static void fill_in(struct collector_config *c)
+static bool is_taken(const struct at *at)
 {
+    for (unsigned i = 1; i <= at->index; i++)
+        if (strcmp((at->collector - i)->name, at->collector->name) == 0)
+            return true;
+    return false;
+}
+
+/* "file-weir.ipfix", then "file-2-weir.ipfix": files of one name in several folders. */
+static void name_by_file(const struct at *at)
+{
+    struct collector_config *c = at->collector;
+    const char *slash = strrchr(c->path, '/');
+    char number[16] = "";
+
+    for (unsigned again = 2; !*c->name || is_taken(at); again++) {
+        snprintf(c->name, sizeof(c->name), "file-%s", number);
+        append(c->name, slash ? slash + 1 : c->path);
+        snprintf(number, sizeof(number), "%u-", again);
+    }
+}
+
+static void fill_in(const struct at *at)
+{
+    struct collector_config *c = at->collector;
+    bool udp = c->transport == TRANSPORT_UDP;
+
     if (c->transport != TRANSPORT_FILE && !c->port)
-        c->port = c->transport == TRANSPORT_TLS ? TLS_PORT : PORT;
+        c->port = c->transport == TRANSPORT_TLS ? PORT_IPFIX_TLS : PORT_IPFIX;
     if (!c->message_size)
-        c->message_size = c->transport == TRANSPORT_UDP ? UDP_MESSAGE_SIZE : MESSAGE_SIZE;
+        c->message_size = udp ? UDP_MESSAGE_SIZE : MESSAGE_SIZE;
+    if (udp && (!c->template_ns || c->template_ns > UDP_TEMPLATES_NS))
+        c->template_ns = UDP_TEMPLATES_NS;
     if (c->transport == TRANSPORT_TLS && !*c->peer)
         strcpy(c->peer, c->host);
-    if (!*c->name)
+    if (!*c->name && c->transport == TRANSPORT_FILE)
+        name_by_file(at);
+    else if (!*c->name)
         name_by_address(c);
 }
 
@@ -144,7 +164,7 @@ static int check_one(const struct at *at)
     if (r == 0 && !*at->collector->group && at->collector->group_mode != GROUP_ALL)
         r = fail(at, "group_mode", "has a use only with a group");
     if (r == 0)
-        fill_in(at->collector);
+        fill_in(at);
     return r;
 }
 
@@ -170,7 +190,7 @@ static int check_pair(const struct at *at, const struct collector_config *other,
 
 static int check_enterprise(uint64_t pen, struct config_error *error)
 {
-    if (pen != PEN_REVERSE && pen != PEN_CERT && pen != PEN_RESERVED)
+    if (pen != PEN_REVERSE && pen != PEN_CERT && pen != PEN_OWN)
         return 0;
     return config_fail(error, -EINVAL, "export.enterprise: %u belongs to %s", (unsigned)pen,
                        pen == PEN_REVERSE ? "reverse elements (RFC 5103)"

@@ -1,7 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <netdb.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/address.h"
 #include "base/host_port.h"
 #include "core/machine.h"
 #include "export/certificate.h"
@@ -128,23 +128,15 @@ static void try_as_user(struct machine *m, const char *name)
 /* Looks up a host; a text that is an address needs none. */
 static void add_name(struct machine *m, const char *key, const char *host)
 {
-    struct addrinfo hints = {.ai_flags = AI_NUMERICHOST}, *found = NULL;
+    struct addresses found;
 
-    if (!*host || m->name_count == MACHINE_NAMES_MAX)
+    if (!*host || m->name_count == MACHINE_NAMES_MAX || address_is_numeric(host))
         return;
-    if (getaddrinfo(host, NULL, &hints, &found) == 0) {
-        freeaddrinfo(found);
-        return;
-    }
     struct machine_name *n = &m->name[m->name_count++];
     *n = (struct machine_name){.key = key};
     snprintf(n->name, sizeof(n->name), "%s", host);
-    hints = (struct addrinfo){.ai_socktype = SOCK_STREAM};
-    int r = getaddrinfo(host, NULL, &hints, &found);
-    if (r == 0)
-        freeaddrinfo(found);
-    else
-        snprintf(n->why, sizeof(n->why), "%s", gai_strerror(r));
+    if (address_resolve(host, 0, SOCK_STREAM, &found, n->why, sizeof(n->why)) == 0)
+        n->why[0] = '\0';
 }
 
 /* The host of "host:port". */
@@ -171,35 +163,17 @@ static void list_names(struct machine *m, const struct config *c)
 
 /* --- What is listened on --- */
 
-static int try_bind(const struct addrinfo *a)
-{
-    int fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
-
-    if (fd < 0)
-        return errno;
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-    /* Without listen() two sockets may have the same address when both say so. */
-    int error = bind(fd, a->ai_addr, a->ai_addrlen) != 0 || listen(fd, 1) != 0 ? errno : 0;
-    close(fd);
-    return error;
-}
-
+/* With listen(): without it two sockets may have the same address when both say so. */
 static void try_metrics(struct machine_name *n)
 {
-    struct addrinfo hints = {.ai_flags = AI_PASSIVE, .ai_socktype = SOCK_STREAM}, *found = NULL;
-    char host[CONFIG_ADDRESS_MAX];
-    const char *port;
+    struct addresses found;
 
-    if (host_port_split(n->name, host, sizeof(host), &port) < 0 || !port)
+    if (address_parse_listen(n->name, ADDRESS_NO_PORT, &found, n->why, sizeof(n->why)))
         return;
-    int r = getaddrinfo(host, port, &hints, &found);
-    int error = r == 0 ? try_bind(found) : 0;
-    if (r != 0)
-        snprintf(n->why, sizeof(n->why), "%s", gai_strerror(r));
-    else if (error)
-        snprintf(n->why, sizeof(n->why), "%s", strerror(error));
-    if (found)
-        freeaddrinfo(found);
+    int fd = address_listen(&found.address[0], 1);
+    snprintf(n->why, sizeof(n->why), "%s", fd < 0 ? strerror(-fd) : "");
+    if (fd >= 0)
+        close(fd);
 }
 
 static void try_control(struct machine_name *n)

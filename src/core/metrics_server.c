@@ -1,7 +1,6 @@
 #include "core/metrics.h"
 
 #include <errno.h>
-#include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -11,7 +10,7 @@
 
 #include <microhttpd.h>
 
-#include "base/host_port.h"
+#include "base/address.h"
 #include "core/sensor.h"
 
 #define CONNECTIONS_MAX 32
@@ -34,40 +33,18 @@ static int fail(char *error, int r, const char *address, const char *why)
     return r;
 }
 
-static int listen_on(const struct addrinfo *a)
-{
-    int yes = 1;
-    int fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-    if (fd < 0)
-        return -errno;
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
-    if (a->ai_family == AF_INET6)
-        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof(yes));
-    if (bind(fd, a->ai_addr, a->ai_addrlen) == 0 && listen(fd, CONNECTIONS_MAX) == 0)
-        return fd;
-    int r = -errno;
-    close(fd);
-    return r;
-}
-
 /* The first of the host's addresses that can be listened on. */
 static int open_socket(const char *address, char *error)
 {
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV | AI_PASSIVE};
-    struct addrinfo *found = NULL;
-    char host[CONFIG_ADDRESS_MAX];
-    const char *port;
+    struct addresses found;
+    char why[METRICS_ERROR_MAX / 2];
     int fd = -EADDRNOTAVAIL;
 
-    if (host_port_split(address, host, sizeof(host), &port) || !port)
-        return fail(error, -EINVAL, address, "expected host:port");
-    int r = getaddrinfo(host, port, &hints, &found);
+    int r = address_parse_listen(address, ADDRESS_NO_PORT, &found, why, sizeof(why));
     if (r)
-        return fail(error, -EADDRNOTAVAIL, address, gai_strerror(r));
-    for (const struct addrinfo *a = found; a && fd < 0; a = a->ai_next)
-        fd = listen_on(a);
-    freeaddrinfo(found);
+        return fail(error, r, address, why);
+    for (uint32_t i = 0; i < found.count && fd < 0; i++)
+        fd = address_listen(&found.address[i], CONNECTIONS_MAX);
     return fd < 0 ? fail(error, fd, address, strerror(-fd)) : fd;
 }
 
@@ -93,15 +70,9 @@ int metrics_server_open(const char *address, struct metrics_server **out,
 
 unsigned metrics_server_port(const struct metrics_server *s)
 {
-    struct sockaddr_storage name;
-    socklen_t len = sizeof(name);
-    char port[8];
+    struct address at;
 
-    if (getsockname(s->fd, (struct sockaddr *)&name, &len) ||
-        getnameinfo((const struct sockaddr *)&name, len, NULL, 0, port, sizeof(port),
-                    NI_NUMERICSERV))
-        return 0;
-    return (unsigned)strtoul(port, NULL, 10);
+    return address_of_socket(s->fd, &at) ? 0 : address_port(&at);
 }
 
 /* --- Answers --- */

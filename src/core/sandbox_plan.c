@@ -161,10 +161,10 @@ static void plan_collector(struct sandbox_plan *plan, const struct collector_con
         sandbox_plan_beside(plan, c->ca, SANDBOX_READ, "export.collectors.ca");
         sandbox_plan_beside(plan, c->cert, SANDBOX_READ, "export.collectors.cert");
         sandbox_plan_beside(plan, c->key, SANDBOX_READ, "export.collectors.key");
-        sandbox_plan_port(plan, c->port ? c->port : 4740);
+        sandbox_plan_port(plan, c->port);
         break;
     case TRANSPORT_TCP:
-        sandbox_plan_port(plan, c->port ? c->port : 4739);
+        sandbox_plan_port(plan, c->port);
         break;
     default:
         break;

@@ -9,9 +9,6 @@
 #include "base/number.h"
 #include "weir/flow.h"
 
-#define MESSAGE_SIZE 8192
-#define MESSAGE_SIZE_UDP 1400
-#define UDP_TEMPLATES_NS (60 * COLLECTOR_SECOND) /* RFC 7011 §8.4: they must be sent again */
 #define IDLE_WAKE_NS COLLECTOR_SECOND
 #define POLL_WAKE_NS 1000000ull          /* a session whose readiness nobody tells */
 #define ACKNOWLEDGE_WAKE_NS 100000000ull /* acknowledgements raise no event */
@@ -36,33 +33,6 @@ uint64_t collector_utc_ns(const struct collector *c)
 }
 
 /* --- Life --- */
-
-static void default_name(struct collector_config *config)
-{
-    static const char *const scheme[] = {
-        [TRANSPORT_TCP] = "tcp", [TRANSPORT_TLS] = "tls", [TRANSPORT_UDP] = "udp"};
-
-    if (config->name[0])
-        return;
-    if (config->transport == TRANSPORT_FILE)
-        snprintf(config->name, sizeof(config->name), "%.63s", config->path);
-    else
-        snprintf(config->name, sizeof(config->name), "%s:%.48s:%u", scheme[config->transport],
-                 config->host, (unsigned)config->port);
-}
-
-void collector_defaults(struct collector_config *config)
-{
-    bool udp = config->transport == TRANSPORT_UDP;
-
-    if (!config->port)
-        config->port = config->transport == TRANSPORT_TLS ? 4740 : 4739;
-    if (!config->message_size)
-        config->message_size = udp ? MESSAGE_SIZE_UDP : MESSAGE_SIZE;
-    if (udp && !config->template_ns)
-        config->template_ns = UDP_TEMPLATES_NS;
-    default_name(config);
-}
 
 static int create_builder(struct collector *c, struct message_builder **out)
 {
@@ -192,7 +162,6 @@ int collector_create(struct collector_shared *shared, const struct config *all, 
 
     if (c) {
         c->config = all->exports.collector[index];
-        collector_defaults(&c->config);
         c->all = all;
         c->shared = shared;
         c->domain = message_domain(all);

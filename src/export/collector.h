@@ -34,8 +34,8 @@ struct collector_shared {
 #define COLLECTOR_SCRATCH (MESSAGE_MAX + 1)
 
 struct collector {
-    struct collector_config config; /* with defaults filled in */
-    const struct config *all;       /* the exporter's */
+    struct collector_config config;
+    const struct config *all; /* the exporter's */
     struct collector_shared *shared;
     struct message_builder *builder;
     struct export_count building; /* in the builder */
@@ -75,9 +75,6 @@ struct collector {
 };
 
 #define PARTS_SENT UINT32_MAX
-
-/* What is left open in a configuration: port, sizes, name. */
-void collector_defaults(struct collector_config *);
 
 /* Fails with a line in error, of EXPORTER_ERROR_MAX. */
 int collector_create(struct collector_shared *, const struct config *, uint32_t index,

@@ -39,7 +39,7 @@ typedef void exporter_event_fn(void *context, const char *collector, enum log_le
                                const char *text);
 
 struct exporter_options {
-    const struct config *config; /* copied */
+    const struct config *config; /* checked (config.h), copied */
     struct exporter_clock clock;
     const struct record_encoder *ecs, *json; /* for the profiles of these names */
     /* For profile rich, as message.h says; may be NULL. */

@@ -59,10 +59,7 @@ static int make_groups(struct collectors *g, char *error)
 
 static bool is_same(const struct collector *c, const struct collector_config *config)
 {
-    struct collector_config other = *config;
-
-    collector_defaults(&other);
-    return memcmp(&c->config, &other, sizeof(other)) == 0;
+    return memcmp(&c->config, config, sizeof(*config)) == 0;
 }
 
 /* The collector of the running generation that goes on as it is; its slot in the old one. */

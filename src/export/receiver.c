@@ -10,12 +10,6 @@
 
 #define TABLE_MAX (256 << 10) /* of one table; some 1700 sockets */
 
-static uint16_t port_of(const struct address *a)
-{
-    return ntohs(a->at.ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)&a->at)->sin6_port
-                                             : ((const struct sockaddr_in *)&a->at)->sin_port);
-}
-
 /* The table writes an address as words of the machine, in hexadecimal. */
 static void address_words(const struct address *a, char *text)
 {
@@ -68,7 +62,7 @@ static void take_line(const char *line, const char *mine, uint16_t port, struct 
 
 void receiver_parse(const char *text, const struct address *to, struct receiver *r)
 {
-    uint16_t port = port_of(to);
+    uint16_t port = address_port(to);
     char mine[33];
 
     address_words(to, mine);

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "export/address.h"
+#include "base/address.h"
 
 struct receiver {
     bool found;

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +14,7 @@
 #include "export/relay_internal.h"
 
 #define EVENTS 64
+#define BACKLOG 128 /* connections that wait to be accepted */
 #define TELL_NS (10ull * 1000000000)
 #define FULL_WAIT_MS 1
 
@@ -39,29 +39,22 @@ static void read_clock(struct relay *r)
 
 static int listen_at(struct relay *r, const struct address *at, bool tls, char *text)
 {
-    struct epoll_event event = {.events = EPOLLIN};
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = &r->listener[r->listeners]};
     char name[ADDRESS_TEXT_MAX];
-    int on = 1;
-    int fd = socket(at->at.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd = address_listen(at, BACKLOG), rc = fd < 0 ? fd : 0;
 
-    address_format(at, name);
-    if (fd >= 0) {
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-        if (at->at.ss_family == AF_INET6)
-            setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
-        event.data.ptr = &r->listener[r->listeners];
-        if (bind(fd, (const struct sockaddr *)&at->at, at->len) == 0 && listen(fd, 128) == 0 &&
-            epoll_ctl(r->epoll, EPOLL_CTL_ADD, fd, &event) == 0) {
-            r->listener_tls[r->listeners] = tls;
-            r->listener[r->listeners++] = fd;
-            return 0;
-        }
-    }
-    int error = -errno;
-    snprintf(text, RELAY_TEXT_MAX, "cannot listen at %s: %s", name, strerror(-error));
-    if (fd >= 0)
+    if (fd >= 0 && epoll_ctl(r->epoll, EPOLL_CTL_ADD, fd, &event) < 0) {
+        rc = -errno;
         close(fd);
-    return error;
+    }
+    if (rc) {
+        address_format(at, name);
+        snprintf(text, RELAY_TEXT_MAX, "cannot listen at %s: %s", name, strerror(-rc));
+        return rc;
+    }
+    r->listener_tls[r->listeners] = tls;
+    r->listener[r->listeners++] = fd;
+    return 0;
 }
 
 /* A machine without IPv6 still listens at its IPv4 addresses. */
@@ -247,11 +240,8 @@ void relay_stats(const struct relay *r, struct relay_stats *out)
 
 uint16_t relay_port(const struct relay *r, uint32_t index)
 {
-    struct sockaddr_storage at;
-    socklen_t len = sizeof(at);
+    struct address at;
 
-    if (index >= r->listeners || getsockname(r->listener[index], (struct sockaddr *)&at, &len) < 0)
-        return 0;
-    return ntohs(at.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&at)->sin6_port
-                                          : ((struct sockaddr_in *)&at)->sin_port);
+    return index >= r->listeners || address_of_socket(r->listener[index], &at) ? 0
+                                                                               : address_port(&at);
 }

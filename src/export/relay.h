@@ -19,9 +19,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "export/address.h"
+#include "base/address.h"
 #include "export/tls.h"
 #include "weir/config.h"
+#include "weir/ipfix.h"
 
 struct relay;
 
@@ -29,7 +30,6 @@ struct relay;
 #define RELAY_LISTEN_MAX 8
 #define RELAY_CONNECTIONS 256
 #define RELAY_REFRESH_NS (60ull * 1000000000)
-#define DATAGRAM_MAX 65507 /* UDP over IPv4 */
 
 enum relay_distinguish {
     DISTINGUISH_SOURCE, /* by source address; to 127.0.0.0/8 only */

@@ -12,11 +12,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "weir/ipfix.h"
+
 struct flow_record;
 
-#define PEN_REVERSE 29305  /* RFC 5103 §6.1 */
-#define PEN_CERT 6871      /* yaf, SiLK; reverse elements have bit 0x4000 */
-#define PEN_OWN UINT32_MAX /* stands for export.enterprise in the table */
 #define LEN_VARIABLE 65535 /* RFC 7011 §7 */
 
 #define TEMPLATE_FIELDS_MAX 60 /* tshark refuses templates with more */

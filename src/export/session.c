@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <sys/epoll.h>
 
+#include "base/address.h"
+
 int session_create(const struct session_options *options, struct session **out, char *text)
 {
     switch (options->config->transport) {
@@ -23,6 +25,17 @@ void session_destroy(struct session *s)
 {
     if (s)
         s->ops->destroy(s);
+}
+
+int session_resolve(const struct collector_config *c, int socktype, struct addresses *out,
+                    char *text)
+{
+    char why[SESSION_TEXT_MAX / 2];
+    int rc = address_resolve(c->host, (uint16_t)c->port, socktype, out, why, sizeof(why));
+
+    if (rc)
+        snprintf(text, SESSION_TEXT_MAX, "%.120s: %s", c->host, why);
+    return rc;
 }
 
 int session_fail(struct session *s, int error, const char *format, ...)

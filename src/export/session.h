@@ -13,10 +13,10 @@
 
 #include "weir/config.h"
 
+struct addresses;
 struct session;
 struct message_info;
 
-#define PORT_IPFIX 4739 /* RFC 7011 §10.3.4 */
 #define SESSION_TEXT_MAX 256
 #define SESSION_CONNECT_NS (10ull * 1000000000) /* one address, TLS handshake included */
 
@@ -88,7 +88,10 @@ int session_tls_create(const struct session_options *, struct session **, char *
 int session_udp_create(const struct session_options *, struct session **, char *text);
 int session_file_create(const struct session_options *, struct session **, char *text);
 
-/* For the implementations. Fails with a text and the same error. */
+/* For the implementations. Looks up where the collector is; text as session_create() has it. */
+int session_resolve(const struct collector_config *, int socktype, struct addresses *, char *text);
+
+/* Fails with a text and the same error. */
 int session_fail(struct session *, int error, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -93,7 +93,7 @@ int session_tcp_create(const struct session_options *options, struct session **o
     if (!s)
         return -ENOMEM;
     s->base.ops = &tcp_ops;
-    int rc = stream_init(s, options, PORT_IPFIX, text);
+    int rc = stream_init(s, options, text);
     if (rc)
         free(s);
     else

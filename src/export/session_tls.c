@@ -13,7 +13,6 @@
 #include "export/stream.h"
 #include "export/tls.h"
 
-#define PORT_IPFIX_TLS 4740 /* RFC 7011 §10.3.4 */
 #define CHUNK 16384
 #define PENDING_MAX (64 << 10) /* encrypted octets that wait, beyond the last message */
 #define READ_ROUNDS 16
@@ -286,7 +285,7 @@ int session_tls_create(const struct session_options *options, struct session **o
     t->stream.base.ops = &tls_ops;
     int rc = tls_client_context(options->config, options->ipfix, &t->ctx, text);
     if (!rc)
-        rc = stream_init(&t->stream, options, PORT_IPFIX_TLS, text);
+        rc = stream_init(&t->stream, options, text);
     if (rc) {
         SSL_CTX_free(t->ctx);
         free(t);

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "export/address.h"
+#include "base/address.h"
 #include "export/session.h"
 
 #define UDP_RATE 20000 /* datagrams per second, over more than a moment */
@@ -140,8 +140,7 @@ int session_udp_create(const struct session_options *options, struct session **o
     if (!u)
         return -ENOMEM;
     u->base = (struct session){.ops = &udp_ops, .config = config, .fd = -1};
-    uint16_t port = config->port ? (uint16_t)config->port : PORT_IPFIX;
-    int rc = address_resolve(config->host, port, SOCK_DGRAM, &u->peers, text, SESSION_TEXT_MAX);
+    int rc = session_resolve(config, SOCK_DGRAM, &u->peers, text);
     if (rc)
         free(u);
     else

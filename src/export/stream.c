@@ -12,18 +12,14 @@
 
 #define LISTEN_FOR (EPOLLIN | EPOLLRDHUP)
 
-int stream_init(struct stream *s, const struct session_options *options, uint16_t default_port,
-                char *text)
+int stream_init(struct stream *s, const struct session_options *options, char *text)
 {
-    const struct collector_config *config = options->config;
-    uint16_t port = config->port ? (uint16_t)config->port : default_port;
-
-    s->base.config = config;
+    s->base.config = options->config;
     s->base.epoll = options->epoll;
     s->base.tag = options->tag;
     s->base.fd = -1;
     s->base.wakes = s->base.replays = true;
-    return address_resolve(config->host, port, SOCK_STREAM, &s->peers, text, SESSION_TEXT_MAX);
+    return session_resolve(options->config, SOCK_STREAM, &s->peers, text);
 }
 
 static void set_option(int fd, int level, int option, int value)

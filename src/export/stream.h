@@ -8,7 +8,7 @@
  */
 #pragma once
 
-#include "export/address.h"
+#include "base/address.h"
 #include "export/session.h"
 
 #define STREAM_SEND_BUFFER (256 << 10)
@@ -24,8 +24,8 @@ struct stream {
     bool reset_peer; /* ECONNRESET or EPIPE was seen */
 };
 
-/* Looks the name up. default_port where the configuration has none. */
-int stream_init(struct stream *, const struct session_options *, uint16_t default_port, char *text);
+/* Looks the name up. */
+int stream_init(struct stream *, const struct session_options *, char *text);
 
 /* A connection to the first address. */
 int stream_open(struct stream *, uint64_t now_ns);

@@ -12,11 +12,13 @@
 
 /* --- Contexts --- */
 
+/* The first error where that is the system's: a file that is not there. Else the last. */
 static const char *reason(void)
 {
-    unsigned long error = ERR_peek_last_error();
-    const char *text = ERR_GET_LIB(error) == ERR_LIB_SYS ? strerror(ERR_GET_REASON(error))
-                                                         : ERR_reason_error_string(error);
+    unsigned long first = ERR_peek_error();
+    const char *text = ERR_GET_LIB(first) == ERR_LIB_SYS
+                           ? strerror(ERR_GET_REASON(first))
+                           : ERR_reason_error_string(ERR_peek_last_error());
 
     return text ? text : "unknown error";
 }
@@ -111,9 +113,11 @@ static bool is_address(const char *name)
 int tls_expect_peer(SSL *ssl, const char *name)
 {
     X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
+    char address[INET6_ADDRSTRLEN];
 
-    if (is_address(name))
-        return X509_VERIFY_PARAM_set1_ip_asc(param, name) == 1 ? 0 : -EINVAL;
+    snprintf(address, sizeof(address), "%.*s", (int)strcspn(name, "%"), name); /* without a zone */
+    if (is_address(address))
+        return X509_VERIFY_PARAM_set1_ip_asc(param, address) == 1 ? 0 : -EINVAL;
     X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
     if (X509_VERIFY_PARAM_set1_host(param, name, 0) != 1 ||
         SSL_set_tlsext_host_name(ssl, name) != 1)

@@ -1,6 +1,5 @@
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -10,10 +9,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/address.h"
 #include "base/clock.h"
 #include "hunt/sink.h"
 
 #define RETRY_NS INT64_C(1000000000)
+#define WHY_MAX 128
 #define OUT_MAX (64u << 10) /* messages that a slow TCP peer has not yet taken */
 
 enum transport { UDP, TCP, UNIX_SOCKET };
@@ -23,8 +24,7 @@ struct syslog_sink {
     const struct config *config;
     alert_encoder *encode;
     enum transport transport;
-    struct sockaddr_storage address;
-    socklen_t address_len;
+    struct address address;
     int fd;
     int64_t tried_ns;
     size_t used;
@@ -53,10 +53,11 @@ static int dial(struct syslog_sink *s)
     if (s->tried_ns && (int64_t)clock_monotonic_ns() - s->tried_ns < RETRY_NS)
         return -ENOTCONN;
     s->tried_ns = (int64_t)clock_monotonic_ns();
-    s->fd = socket(s->address.ss_family, kind | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    s->fd = socket(s->address.at.ss_family, kind | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (s->fd < 0)
         return -errno;
-    if (connect(s->fd, (struct sockaddr *)&s->address, s->address_len) == 0 || errno == EINPROGRESS)
+    if (connect(s->fd, (struct sockaddr *)&s->address.at, s->address.len) == 0 ||
+        errno == EINPROGRESS)
         return 0;
     int rc = -errno;
     hang_up(s);
@@ -172,63 +173,50 @@ static const struct alert_sink_ops syslog_ops = {"syslog", syslog_write, syslog_
 static int fail(char error[ALERT_SINK_ERROR_MAX], int rc, const char *address, const char *why)
 {
     snprintf(error, ALERT_SINK_ERROR_MAX,
-             "hunts.syslog: \"%.100s\" %s (udp://host:port, tcp://host:port or unix:/path)",
+             "hunts.syslog: \"%.100s\": %s (udp://host:port, tcp://host:port or unix:/path)",
              address, why);
     return rc;
 }
 
 static int resolve_unix(struct syslog_sink *s, const char *path)
 {
-    struct sockaddr_un *un = (struct sockaddr_un *)&s->address;
+    struct sockaddr_un *un = (struct sockaddr_un *)&s->address.at;
 
     if (!*path || strlen(path) >= sizeof(un->sun_path))
         return -EINVAL;
     un->sun_family = AF_UNIX;
     strcpy(un->sun_path, path);
-    s->address_len = sizeof(*un);
+    s->address.len = sizeof(*un);
     s->transport = UNIX_SOCKET;
     return 0;
 }
 
-/* host:port or [v6]:port. */
-static int resolve_inet(struct syslog_sink *s, const char *text)
+static int resolve_inet(struct syslog_sink *s, const char *text, char why[WHY_MAX])
 {
-    struct addrinfo hints = {.ai_socktype = s->transport == TCP ? SOCK_STREAM : SOCK_DGRAM};
-    struct addrinfo *found;
-    const char *colon = strrchr(text, ':');
-    char host[256];
+    int socktype = s->transport == TCP ? SOCK_STREAM : SOCK_DGRAM;
+    struct addresses found;
+    int rc = address_parse(text, ADDRESS_NO_PORT, socktype, &found, why, WHY_MAX);
 
-    if (!colon || colon == text || !colon[1] || (size_t)(colon - text) >= sizeof(host))
-        return -EINVAL;
-    memcpy(host, text, (size_t)(colon - text));
-    host[colon - text] = '\0';
-    char *name = host;
-    if (*name == '[' && host[colon - text - 1] == ']') {
-        host[colon - text - 1] = '\0';
-        name++;
-    }
-    if (getaddrinfo(name, colon + 1, &hints, &found))
-        return -EHOSTUNREACH;
-    memcpy(&s->address, found->ai_addr, found->ai_addrlen);
-    s->address_len = found->ai_addrlen;
-    freeaddrinfo(found);
-    return 0;
+    if (!rc)
+        s->address = found.address[0];
+    return rc;
 }
 
-static int resolve(struct syslog_sink *s, const char *address)
+static int resolve(struct syslog_sink *s, const char *address, char why[WHY_MAX])
 {
     if (strncmp(address, "unix:", 5) == 0)
         return resolve_unix(s, address + 5);
     s->transport = strncmp(address, "tcp://", 6) == 0 ? TCP : UDP;
     if (s->transport == UDP && strncmp(address, "udp://", 6) != 0)
         return -EINVAL;
-    return resolve_inet(s, address + 6);
+    return resolve_inet(s, address + 6, why);
 }
 
 int alert_sink_syslog(const char *address, const struct config *config, alert_encoder *encode,
                       struct alert_sink **out, char error[ALERT_SINK_ERROR_MAX])
 {
     struct syslog_sink *s = calloc(1, sizeof(*s));
+    char why[WHY_MAX] = "not an address";
 
     if (!s)
         return fail(error, -ENOMEM, address, "needs memory");
@@ -236,10 +224,10 @@ int alert_sink_syslog(const char *address, const struct config *config, alert_en
     s->config = config;
     s->encode = encode;
     s->fd = -1;
-    int rc = resolve(s, address);
+    int rc = resolve(s, address, why);
     if (rc) {
         free(s);
-        return fail(error, rc, address, rc == -EINVAL ? "is not an address" : "cannot be resolved");
+        return fail(error, rc, address, why);
     }
     *out = &s->sink;
     return 0;

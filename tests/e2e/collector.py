@@ -1,7 +1,7 @@
 """A strict IPFIX collector for session tests, and the loader that feeds it.
 
 As a program, so that a test can kill it at any moment:
-    collector.py PORT FILE [--rate OCTETS_PER_S] [--buffer OCTETS]
+    collector.py PORT FILE [--host ADDRESS] [--rate OCTETS_PER_S] [--buffer OCTETS]
 It appends the flow_id of each record it reads to FILE (8 octets, big-endian), and to FILE.events a JSON
 line for each connection, problem and options record that tells what was not sent. Strict: a data set
 before its template, or a sequence number that RFC 7011 does not allow, is a problem.
@@ -119,7 +119,19 @@ def count_variable(widths, body):
     return count
 
 
-def serve(port, path, rate, buffer):
+def has_ipv6():
+    try:
+        socket.create_server(('::1', 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
+def family_of(host):
+    return socket.AF_INET6 if ':' in host else socket.AF_INET
+
+
+def serve(host, port, path, rate, buffer):
     out = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     events = open(path + '.events', 'a')
 
@@ -127,11 +139,11 @@ def serve(port, path, rate, buffer):
         events.write(json.dumps(event) + '\n')
         events.flush()
 
-    listener = socket.socket()
+    listener = socket.socket(family_of(host))
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if buffer:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
-    listener.bind(('127.0.0.1', port))
+    listener.bind((host, port))
     listener.listen()
     say(event='listen', port=listener.getsockname()[1])
     while True:
@@ -163,10 +175,10 @@ def serve(port, path, rate, buffer):
 class Collector:
     """The program above, which may be killed and started again at the same port."""
 
-    def __init__(self, directory, name='collector', rate=0, buffer=0, prefix=()):
+    def __init__(self, directory, name='collector', rate=0, buffer=0, host='127.0.0.1', prefix=()):
         """prefix: words before the command, such as those that run it in a namespace."""
         self.path, self.prefix = str(pathlib.Path(directory) / name), prefix
-        self.words = ['--rate', str(rate), '--buffer', str(buffer)]
+        self.words = ['--rate', str(rate), '--buffer', str(buffer), '--host', host]
         self.port = 0
         self.process = None
 
@@ -299,10 +311,11 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('port', type=int)
     parser.add_argument('file')
+    parser.add_argument('--host', default='127.0.0.1')
     parser.add_argument('--rate', type=int, default=0)
     parser.add_argument('--buffer', type=int, default=0)
     words = parser.parse_args()
-    serve(words.port, words.file, words.rate, words.buffer)
+    serve(words.host, words.port, words.file, words.rate, words.buffer)
 
 
 if __name__ == '__main__':

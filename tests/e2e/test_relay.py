@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from collector import Load, Stream, config, wait_for
+from collector import Load, Stream, config, family_of, has_ipv6, wait_for
 from test_tls import certificates, section  # noqa: F401
 
 RECORDS = 20_000
@@ -23,9 +23,9 @@ WEIR = os.environ.get('WEIR') or str(pathlib.Path(__file__).resolve().parents[2]
 
 
 class Relay:
-    def __init__(self, tmp_path, to, *words, listen='tcp://127.0.0.1:0'):
-        self.log = open(tmp_path / 'relay.log', 'w+')
-        self.process = subprocess.Popen([WEIR, 'relay', '--listen', listen, '--to', f'udp://127.0.0.1:{to}', *words],
+    def __init__(self, tmp_path, to, *words, listen='tcp://127.0.0.1:0', host='127.0.0.1', log='relay.log'):
+        self.log = open(tmp_path / log, 'w+')
+        self.process = subprocess.Popen([WEIR, 'relay', '--listen', listen, '--to', f'udp://{host}:{to}', *words],
                                         stderr=self.log)
         wait_for(lambda: 'listening at port' in self.said(), 'the relay to listen', 20)
         self.port = int(re.search(r'listening at port (\d+)', self.said()).group(1))
@@ -63,11 +63,11 @@ def relay(tmp_path):
 class Receiver:
     """A UDP collector that keeps datagrams."""
 
-    def __init__(self, port=0, buffer=None):
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    def __init__(self, port=0, buffer=None, host='127.0.0.1'):
+        self.socket = socket.socket(family_of(host), socket.SOCK_DGRAM)
         if buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
-        self.socket.bind(('127.0.0.1', port))
+        self.socket.bind((host, port))
         self.port = self.socket.getsockname()[1]
 
     def take(self, timeout=0.5):
@@ -111,8 +111,8 @@ def data(*ids):
     return (256, struct.pack(f'!{len(ids)}Q', *ids))
 
 
-def send(relay, *messages, end=True):
-    connection = socket.create_connection(('127.0.0.1', relay.port))
+def send(relay, *messages, end=True, host='127.0.0.1'):
+    connection = socket.create_connection((host, relay.port))
     connection.sendall(b''.join(messages))
     if end:
         connection.shutdown(socket.SHUT_WR)
@@ -137,7 +137,8 @@ def test_nfcapd_gets_every_flow(tmp_path, relay, certificates, transport):  # no
         words = [f'--{name}={certificates / file}' for name, file in
                  (('ca', 'ca.pem'), ('cert', 'collector.pem'), ('key', 'collector.key'))]
         at_work = relay(port, *words, listen=f'{transport}://127.0.0.1:0')
-        collector = section(certificates, at_work.port, transport=transport)
+        plain = {'ca': None, 'cert': None, 'key': None} if transport == 'tcp' else {}
+        collector = section(certificates, at_work.port, transport=transport, **plain)
         done = Load(tmp_path, config(collector), RECORDS, 0).finish()
         totals = at_work.finish()
         assert totals['dropped by the collector\'s socket'] == 0
@@ -181,6 +182,21 @@ def test_equal_domains_are_told_apart_by_number(relay, receiver):
     got = receiver.until(lambda out: len(out) == 10, 'all datagrams')
     assert {source for source, _ in got} == {'127.0.0.1'}
     assert len({domain_of(d) for _, d in got}) == 5
+    for connection in connections:
+        connection.close()
+
+
+@pytest.mark.skipif(not has_ipv6(), reason='no IPv6 here')
+def test_over_ipv6(relay):
+    """Both ways in and out; loopback has one address there, so that exporters are told apart by domain."""
+    receiver = Receiver(host='::1')
+    at_work = relay(receiver.port, listen='tcp://[::1]:0', host='[::1]')
+    connections = [send(at_work, message(TEMPLATE), message(data(i)), end=False, host='::1') for i in range(3)]
+    got = receiver.until(lambda out: len(out) == 6, 'all datagrams')
+    assert {source for source, _ in got} == {'::1'} and len({domain_of(d) for _, d in got}) == 3
+    assert sorted(d[20:] for _, d in got if d[16:18] == b'\1\0') == [data(i)[1] for i in range(3)]
+    receiver.close()
+    wait_for(lambda: f'nobody listens at udp://[::1]:{receiver.port}' in at_work.said(), 'the relay to see it')
     for connection in connections:
         connection.close()
 

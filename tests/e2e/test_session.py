@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from collector import Collector, Load, config, wait_for
+from collector import Collector, Load, Stream, config, has_ipv6, wait_for
 
 LONG = os.environ.get('WEIR_LONG') == '1'
 
@@ -229,6 +229,33 @@ def test_what_is_lost_past_the_bound_is_counted_and_told(collector, load, tmp_pa
              'the collector to be told')
     assert not reader.problems()
     assert done['collectors'][0]['drops']['queue_full' if spool == 'none' else 'spool_full'] == lost
+
+
+# --- IPv6 ---
+
+needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason='no IPv6 here')
+
+
+@needs_ipv6
+def test_tcp_over_ipv6(collector, load):
+    reader = collector(host='::1')
+    at_work = load(config(tcp(reader.port, host='::1')), 20_000, 0)
+    done = at_work.finish()
+    assert f'connected to [::1]:{reader.port}' in at_work.said()
+    assert missing(reader.ids(), 20_000) == 0 and done['collectors'][0]['dropped'] == 0 and not reader.problems()
+
+
+@needs_ipv6
+def test_udp_over_ipv6(load):
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as reader:
+        reader.bind(('::1', 0))
+        reader.settimeout(20)
+        at_work = load(config(tcp(reader.getsockname()[1], host='::1', transport='udp', message_size=1280)), 100, 0)
+        stream, ids = Stream(), []
+        while len(ids) < 100:
+            ids += stream.feed(reader.recv(65536))
+        at_work.finish()
+    assert ids == list(range(1, 101))
 
 
 # --- Groups ---

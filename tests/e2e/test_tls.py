@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from collector import Load, Stream, config, wait_for
+from collector import Load, Stream, config, family_of, has_ipv6, wait_for
 
 RECORDS = 3000
 
@@ -35,7 +35,7 @@ def certificates(tmp_path_factory):
     directory = tmp_path_factory.mktemp('certificates')
     make_authority(directory, 'ca')
     make_authority(directory, 'other')
-    make_certificate(directory, 'collector', 'ca', 'DNS:localhost,IP:127.0.0.1')
+    make_certificate(directory, 'collector', 'ca', 'DNS:localhost,IP:127.0.0.1,IP:::1')
     make_certificate(directory, 'elsewhere', 'ca', 'DNS:collector.example')
     make_certificate(directory, 'expired', 'ca', 'DNS:localhost,IP:127.0.0.1', days=-1)
     make_certificate(directory, 'sensor', 'ca', 'DNS:sensor')
@@ -46,10 +46,10 @@ def certificates(tmp_path_factory):
 class Server:
     """Takes connections one after the other, and keeps what it could decrypt."""
 
-    def __init__(self, context=None, plain=False, after=None):
+    def __init__(self, context=None, plain=False, after=None, host='127.0.0.1'):
         self.context, self.plain, self.after = context, plain, after
         self.data, self.names, self.ended = b'', [], 0
-        self.listener = socket.create_server(('127.0.0.1', 0))
+        self.listener = socket.create_server((host, 0), family=family_of(host))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self._run, daemon=True).start()
 
@@ -201,6 +201,21 @@ def test_same_octets_as_over_tcp(certificates, tmp_path, version):
     wait_for(lambda: server.ended and plain.ended, 'both to read to the end')
     assert len(Stream().feed(server.data)) == RECORDS
     assert untimed(server.data) == untimed(plain.data)
+
+
+@pytest.mark.skipif(not has_ipv6(), reason='no IPv6 here')
+def test_address_of_ipv6_is_verified(certificates, tmp_path):
+    server, other = (Server(context(certificates, name), host='::1') for name in ('collector', 'elsewhere'))
+    run(tmp_path, server, section(certificates, server.port, host='::1'))
+    wait_for(lambda: server.ended, 'the collector to read to the end')
+    assert len(Stream().feed(server.data)) == RECORDS
+    said = run(tmp_path, other, section(certificates, other.port, host='::1'), 'certificate does not name ::1')
+    assert other.data == b'', said
+
+
+def test_certificate_that_is_not_there_is_named(certificates, tmp_path):
+    said = refused_at_once(tmp_path, section(certificates, 4740, cert='/no/such.pem'))
+    assert said == 'export.collectors[0]: cert: /no/such.pem: cannot be used: No such file or directory\n'
 
 
 @pytest.mark.filterwarnings('ignore::DeprecationWarning')

@@ -191,7 +191,7 @@ int main(int argc, char **argv)
     signal(SIGTERM, on_signal);
     signal(SIGUSR1, on_signal);
     signal(SIGPIPE, SIG_IGN);
-    if (argc != 4 || config_load(argv[1], &config, &why)) {
+    if (argc != 4 || config_load(argv[1], &config, &why) || config_check(&config, &why)) {
         fprintf(stderr, "%s\n", argc == 4 ? why.text : "export_load CONFIG RECORDS RATE");
         return 2;
     }

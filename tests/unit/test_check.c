@@ -178,12 +178,58 @@ static void a_long_host_makes_a_name_that_fits(void **state)
     assert_int_equal(strlen(config.exports.collector[0].name), CONFIG_NAME_MAX - 1);
 }
 
+/* RFC 7011 8.4: over UDP templates must be sent again. */
+static void templates_over_udp_come_at_least_once_a_minute(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *url;
+        uint64_t seconds;
+    } cases[] = {
+        {"udp://h", 60},  {"udp://h?template_resend=never", 60}, {"udp://h?template_resend=5s", 5},
+        {"tcp://h", 600}, {"tcp://h?template_resend=never", 0},
+    };
+    static struct config config;
+    struct config_error error;
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        config_defaults(&config);
+        assert_int_equal(config_add_collector(&config, cases[i].url, &error), 0);
+        assert_int_equal(config_check(&config, &error), 0);
+        assert_int_equal(config.exports.collector[0].template_ns,
+                         cases[i].seconds * UINT64_C(1000000000));
+    }
+}
+
+static void files_of_one_name_get_names_of_their_own(void **state)
+{
+    (void)state;
+    static const char *const urls[] = {"file:/a/x.ipfix", "file:/b/x.ipfix", "file:/c/x.ipfix"};
+    static const char *const names[] = {"file-x.ipfix", "file-2-x.ipfix", "file-3-x.ipfix"};
+    static struct config config;
+    struct config_error error;
+
+    config_defaults(&config);
+    for (size_t i = 0; i < COUNT(urls); i++)
+        assert_int_equal(config_add_collector(&config, urls[i], &error), 0);
+    for (int again = 0; again < 2; again++) {
+        assert_int_equal(config_check(&config, &error), 0);
+        for (size_t i = 0; i < COUNT(urls); i++)
+            assert_string_equal(config.exports.collector[i].name, names[i]);
+    }
+    assert_int_equal(config_add_collector(&config, urls[0], &error), 0);
+    assert_int_equal(config_check(&config, &error), -EINVAL);
+    assert_string_equal(error.text, "export.collectors[3].path: that of collectors[0] too");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys_that_do_not_fit_are_named),
         cmocka_unit_test(what_follows_from_other_keys_is_filled_in),
         cmocka_unit_test(a_long_host_makes_a_name_that_fits),
+        cmocka_unit_test(templates_over_udp_come_at_least_once_a_minute),
+        cmocka_unit_test(files_of_one_name_get_names_of_their_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -301,7 +301,7 @@ static void an_address_that_cannot_be_had_is_one_line(void **state)
 
     serve(f);
     assert_true(metrics_server_open("127.0.0.1", &second, f->error) < 0);
-    assert_string_equal(f->error, "sensor.metrics: 127.0.0.1: expected host:port");
+    assert_string_equal(f->error, "sensor.metrics: 127.0.0.1: port: is missing");
     snprintf(taken, sizeof(taken), "127.0.0.1:%u", metrics_server_port(f->server));
     assert_int_equal(metrics_server_open(taken, &second, f->error), -EADDRINUSE);
     assert_non_null(strstr(f->error, "Address already in use"));

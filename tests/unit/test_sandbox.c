@@ -122,7 +122,9 @@ static void only_what_connects_over_tcp_gets_a_port(void **state)
     for (int i = 0; i < 4; i++)
         strcpy(c->exports.collector[i].host, "192.0.2.1");
     c->exports.collector[0].transport = TRANSPORT_TCP;
+    c->exports.collector[0].port = 4739;
     c->exports.collector[1].transport = TRANSPORT_TLS;
+    c->exports.collector[1].port = 4740;
     c->exports.collector[2].transport = TRANSPORT_UDP;
     c->exports.collector[2].port = 2055;
     c->exports.collector[3].transport = TRANSPORT_TCP;
