@@ -84,7 +84,7 @@ int stream_open(struct stream *s, uint64_t now_ns)
 {
     s->tried = 0;
     s->sent = 0;
-    s->finished = s->reset_peer = false;
+    s->finished = false;
     s->base.produced = 0;
     s->base.peer_ended = false;
     return next_address(s, -EADDRNOTAVAIL, now_ns);
@@ -125,7 +125,6 @@ ssize_t stream_send(struct stream *s, const uint8_t *octets, size_t len)
 
     if (n < 0 && errno != EAGAIN && errno != EINTR) {
         int error = -errno;
-        s->reset_peer = error == -ECONNRESET || error == -EPIPE;
         return session_fail(&s->base, error, "connection lost: %s", strerror(-error));
     }
     if (n < 0 || (size_t)n < len)

@@ -19,9 +19,8 @@ struct stream {
     struct addresses peers;
     uint32_t tried; /* addresses of this attempt */
     uint64_t deadline_ns;
-    uint64_t sent;   /* octets given to the kernel */
-    bool finished;   /* our FIN is in the stream */
-    bool reset_peer; /* ECONNRESET or EPIPE was seen */
+    uint64_t sent; /* octets given to the kernel */
+    bool finished; /* our FIN is in the stream */
 };
 
 /* Looks the name up. */

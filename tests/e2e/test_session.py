@@ -195,6 +195,21 @@ def idle_while_waiting(at_work):
     assert used < passed * 0.1, f'{used} ms of {passed:.0f} while waiting'
 
 
+# --- No collector ---
+
+@pytest.mark.parametrize('answer, says', [(b'HTTP/1.0 400 Bad request\r\n\r\n', '"HTTP/1.0 400 Bad request"'),
+                                          (b'\x15\x03\x01\0\x02\x02\x46', '"a TLS record"')], ids=['web', 'TLS'])
+def test_what_is_no_collector_is_said(load, answer, says):
+    """What answers and hangs up is asked what it was."""
+    with socket.create_server(('127.0.0.1', 0)) as server:
+        at_work = load(config(tcp(server.getsockname()[1])), 100_000, 20_000)
+        connection, _ = server.accept()
+        connection.sendall(answer)
+        connection.close()  # with what it did not read: a reset
+        wait_for(lambda: f'(the peer said {says}: is it a collector' in at_work.said(), at_work.said)
+        assert at_work.terminate()['collectors'][0]['losses'] > 0
+
+
 # --- Away ---
 
 def test_spool_holds_what_a_collector_that_is_away_misses(collector, load, tmp_path):
