@@ -106,7 +106,7 @@ int relay_create(const struct relay_options *options, struct relay **out, char *
     if (!r)
         return -ENOMEM;
     r->options = *options;
-    r->epoll = -1;
+    r->epoll = r->guard = -1;
     read_clock(r);
     int rc = open_relay(r, text);
     if (rc) {
@@ -136,6 +136,8 @@ void relay_destroy(struct relay *r)
     }
     if (r->epoll >= 0)
         close(r->epoll);
+    if (r->guard >= 0)
+        close(r->guard);
     SSL_CTX_free(r->ctx);
     free(r);
 }

@@ -4,7 +4,7 @@
  *
  * A collector knows an exporter by source address and observation domain. So each exporter gets a
  * loopback address of its own to send from (127.0.1.1, 127.0.1.2, ...), or, where that cannot be, a
- * domain id of its own.
+ * domain id of its own (1, 2, ...). A second relay on the machine begins at 127.1.1.1 and 4097.
  *
  * Loopback loses a datagram only when the collector's socket is full or gone. The relay looks: it
  * stops reading while much waits in that socket or while there is none, so that exporters wait, or

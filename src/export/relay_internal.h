@@ -11,6 +11,7 @@
 #define PEERS_MAX 4096   /* exporters that keep their address or domains while they are away */
 #define DOMAINS_MAX 4096 /* per connection 64 */
 #define DOMAINS_PER_PEER 64
+#define BLOCKS 16 /* relays on one machine */
 
 /* An exporter, by address: two at once from one address are two. */
 struct relay_exporter {
@@ -67,9 +68,11 @@ struct relay {
     uint32_t exporters;
     struct {
         uint32_t exporter, id;
-    } renumbered[DOMAINS_MAX]; /* domain 1 + index */
+    } renumbered[DOMAINS_MAX]; /* domain 1 + index, in the relay's block */
     uint32_t renumbered_count;
     struct relay_out out;
+    int guard;      /* a socket whose name says that the block is taken */
+    uint32_t block; /* of addresses and domain ids, among the relays of this machine */
     struct relay_stats stats;
     uint64_t now_ns, told_ns, told_drops, told_too_long;
     uint8_t scratch[MESSAGE_MAX];

@@ -1,7 +1,9 @@
 #include <errno.h>
 #include <netinet/in.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -12,13 +14,32 @@
 #define LOOK_NS 1000000ull /* while full */
 #define LOOK_IDLE_NS 100000000ull
 
-/* 127.0.1.1, 127.0.1.2, ... */
-static struct sockaddr_in source_address(uint32_t exporter)
+/* 127.0.1.1, 127.0.1.2, ...; of the next block 127.1.1.1, ... */
+static struct sockaddr_in source_address(const struct relay *r, uint32_t exporter)
 {
     struct sockaddr_in at = {.sin_family = AF_INET};
 
-    at.sin_addr.s_addr = htonl(0x7f000101u + exporter / 254 * 256 + exporter % 254);
+    at.sin_addr.s_addr =
+        htonl(0x7f000101u + (r->block << 16) + exporter / 254 * 256 + exporter % 254);
     return at;
+}
+
+/* The name of an abstract socket is there as long as the process, in its network namespace, as
+ * loopback is. */
+static int take_block(struct relay *r, char *text)
+{
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+
+    r->guard = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    for (r->block = 0; r->guard >= 0 && r->block < BLOCKS; r->block++) {
+        int len = snprintf(name.sun_path + 1, sizeof(name.sun_path) - 1, "weir relay %u", r->block);
+        if (bind(r->guard, (struct sockaddr *)&name,
+                 (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)len)) == 0)
+            return 0;
+    }
+    snprintf(text, RELAY_TEXT_MAX, "more than %d relays on this machine: one takes many --listen",
+             BLOCKS);
+    return -EUSERS;
 }
 
 int relay_out_open(struct relay *r, char *text)
@@ -33,13 +54,13 @@ int relay_out_open(struct relay *r, char *text)
                  "source addresses can tell exporters apart on 127.0.0.0/8 only: use domain ids");
         return -EINVAL;
     }
-    return 0;
+    return take_block(r, text);
 }
 
 int relay_out_socket(struct relay *r, uint32_t exporter)
 {
     const struct address *to = &r->out.to;
-    struct sockaddr_in from = source_address(exporter);
+    struct sockaddr_in from = source_address(r, exporter);
     int buffer = 1 << 20;
     int fd = socket(to->at.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 

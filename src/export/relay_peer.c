@@ -47,14 +47,16 @@ static int find_exporter(struct relay *r, const uint8_t address[16])
 /* The number that stands for an exporter's domain; 0: there is none left. */
 static uint32_t renumber(struct relay *r, uint32_t exporter, uint32_t id)
 {
+    uint32_t base = r->block * DOMAINS_MAX + 1;
+
     for (uint32_t i = 0; i < r->renumbered_count; i++)
         if (r->renumbered[i].exporter == exporter && r->renumbered[i].id == id)
-            return i + 1;
+            return base + i;
     if (r->renumbered_count == DOMAINS_MAX)
         return 0;
     r->renumbered[r->renumbered_count].exporter = exporter;
     r->renumbered[r->renumbered_count].id = id;
-    return ++r->renumbered_count;
+    return base + r->renumbered_count++;
 }
 
 static struct relay_domain *find_domain(struct relay_peer *p, uint32_t id)

@@ -186,6 +186,16 @@ def test_equal_domains_are_told_apart_by_number(relay, receiver):
         connection.close()
 
 
+@pytest.mark.parametrize('by', ['source', 'domain'])
+def test_two_relays_to_one_collector_are_told_apart(relay, receiver, by):
+    relays = [relay(receiver.port, '--distinguish', by, log=f'{i}.log') for i in range(2)]
+    connections = [send(one, message(TEMPLATE), message(data(i)), end=False) for one in relays for i in range(2)]
+    got = receiver.until(lambda out: len(out) == 8, 'all datagrams')
+    assert len({(source, domain_of(d)) for source, d in got}) == 4
+    for connection in connections:
+        connection.close()
+
+
 @pytest.mark.skipif(not has_ipv6(), reason='no IPv6 here')
 def test_over_ipv6(relay):
     """Both ways in and out; loopback has one address there, so that exporters are told apart by domain."""
@@ -423,6 +433,9 @@ def test_withdrawals_stay_behind(relay, receiver):
     (['--to', 'tcp://127.0.0.1:1'], '--to'),
     (['--listen', 'udp://:1', '--to', 'udp://127.0.0.1:1'], '--listen'),
     (['--listen', 'tcp://:70000', '--to', 'udp://127.0.0.1:1'], 'port'),
+    (['--to', 'udp://127.0.0.1:0'], 'port'),
+    (['--to', 'udp://no-such-host.invalid:1'], 'name not found'),
+    (['--listen', 'tcp://no-such-host.invalid:1', '--to', 'udp://127.0.0.1:1'], 'name not found'),
     (['--listen', 'tls://:0', '--to', 'udp://127.0.0.1:1'], '--cert'),
     (['--to', 'udp://127.0.0.1:1', '--refresh', '0'], '--refresh'),
     ([], '--to'),
@@ -436,4 +449,5 @@ def test_port_in_use_is_one_line(relay, receiver):
     at_work = relay(receiver.port)
     done = subprocess.run([WEIR, 'relay', '--listen', f'tcp://127.0.0.1:{at_work.port}', '--to', 'udp://127.0.0.1:1'],
                           capture_output=True, text=True, timeout=20)
-    assert done.returncode == 1 and 'cannot listen' in done.stderr
+    assert done.returncode == 1
+    assert done.stderr == f'weir relay: cannot listen at 127.0.0.1:{at_work.port}: Address already in use\n'
