@@ -76,15 +76,41 @@ static void take_record(void *context, const struct ipfix_record *record)
     ipfix_json_write(&s->dump->output, s->from, record);
 }
 
+/* What is taken for IPFIX now and then, by how it begins; "" = something else. */
+static const char *guess(const struct source *s)
+{
+    static const struct {
+        uint8_t len, begin[4];
+        const char *text;
+    } known[] = {
+        {4, {0xd4, 0xc3, 0xb2, 0xa1}, ": a capture, which weir read takes"},
+        {4, {0xa1, 0xb2, 0xc3, 0xd4}, ": a capture, which weir read takes"},
+        {4, {0x4d, 0x3c, 0xb2, 0xa1}, ": a capture, which weir read takes"},
+        {4, {0xa1, 0xb2, 0x3c, 0x4d}, ": a capture, which weir read takes"},
+        {4, {0x0a, 0x0d, 0x0d, 0x0a}, ": a capture, which weir read takes"},
+        {2, {0x1f, 0x8b}, ": compressed by gzip"},
+        {2, {0x16, 0x03}, ": TLS, which weir relay takes"},
+        {2, {0, 9}, ": NetFlow 9"},
+        {2, {0, 5}, ": NetFlow 5"},
+        {1, {'{'}, ": lines of JSON"},
+    };
+
+    for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
+        if (s->used >= known[i].len && memcmp(s->buffer, known[i].begin, known[i].len) == 0)
+            return known[i].text;
+    return "";
+}
+
 static void take_problem(void *context, enum ipfix_problem kind, const char *text)
 {
     struct source *s = context;
-    uint64_t count = ipfix_reader_stats(s->reader).problem[kind];
+    struct ipfix_reader_stats stats = ipfix_reader_stats(s->reader);
+    bool first = kind == PROBLEM_VERSION && !stats.messages;
 
     s->dump->exit_code = CLI_FAILURE;
-    if (count <= TOLD_MAX)
-        fprintf(stderr, "weir: %s: %s%s\n", s->name, text,
-                count == TOLD_MAX ? " (further ones are only counted)" : "");
+    if (stats.problem[kind] <= TOLD_MAX)
+        fprintf(stderr, "weir: %s: %s%s%s\n", s->name, text, first ? guess(s) : "",
+                stats.problem[kind] == TOLD_MAX ? " (further ones are only counted)" : "");
 }
 
 static struct source *source_open(struct dump *d, int fd, const char *name, bool connection)

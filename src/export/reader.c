@@ -80,16 +80,23 @@ static uint32_t take_be32(struct span *s)
     return load_be32(s->at - 4);
 }
 
+/* Where messages begin is lost: no domain is to blame. */
+static bool is_of_frame(enum ipfix_problem kind)
+{
+    return kind == PROBLEM_VERSION || kind == PROBLEM_LENGTH || kind == PROBLEM_CUT;
+}
+
 /* detail: what stands behind the general words, "" = nothing. */
 static void problem(struct ipfix_reader *r, enum ipfix_problem kind, const char *detail)
 {
-    char text[PROBLEM_TEXT_MAX];
+    char text[PROBLEM_TEXT_MAX], domain[24] = "";
 
     r->stats.problem[kind]++;
     if (!r->options.problem)
         return;
-    snprintf(text, sizeof(text), "domain %" PRIu32 ": %s%s", r->record.domain, problem_help[kind],
-             detail);
+    if (!is_of_frame(kind))
+        snprintf(domain, sizeof(domain), "domain %" PRIu32 ": ", r->record.domain);
+    snprintf(text, sizeof(text), "%s%s%s", domain, problem_help[kind], detail);
     r->options.problem(r->options.context, kind, text);
 }
 

@@ -128,6 +128,27 @@ def test_many_problems_are_told_once_and_counted(tmp_path):
     assert len(text.splitlines()) < 10
 
 
+@pytest.mark.parametrize('begin, word', [(b'\xd4\xc3\xb2\xa1', 'weir read'), (b'\x0a\x0d\x0d\x0a', 'weir read'),
+                                         (b'\x1f\x8b\x08', 'gzip'), (b'\x16\x03\x01', 'weir relay'),
+                                         (b'\0\x09\0\x01', 'NetFlow 9'), (b'{"a":1}', 'JSON'), (b'text', 'not IPFIX')])
+def test_what_is_taken_for_ipfix_is_told(begin, word):
+    done = dump('-', data=begin + bytes(40))
+    assert done.returncode == 1 and done.stdout == b''
+    first = done.stderr.decode().splitlines()[0]
+    assert first.startswith('weir: stdin: not an IPFIX message: the version is not 10')
+    assert word in first if word != 'not IPFIX' else first.endswith('not 10'), first
+
+
+def test_end_of_a_file_that_was_cut_is_told(tmp_path):
+    """What is whole is printed; what is not is said in one line."""
+    whole = message(0, FLOW, (256, FLOW_RECORD * 5))
+    for keep in (1, 4, 15, len(whole) - 1):
+        done = dump('-', data=whole + message(5, (256, FLOW_RECORD))[:keep] if keep < 16 else whole[:keep])
+        assert done.returncode == 1
+        assert len(lines(done)) == (5 if keep < 16 else 0)
+        assert done.stderr.count(b'weir: stdin: the stream ended inside a message') == 1
+
+
 def test_missing_file():
     done = dump('/nonexistent/file')
     assert done.returncode == 1
