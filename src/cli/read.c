@@ -10,6 +10,7 @@
 #include "cli/backtest.h"
 #include "cli/cli.h"
 #include "cli/hunting.h"
+#include "cli/interrupt.h"
 #include "cli/options.h"
 #include "cli/send.h"
 #include "config/config.h"
@@ -157,9 +158,9 @@ static void read_source(struct reader *r, const char *path, struct capture *sour
         status = pipeline_step(r->pipeline, source);
         if (r->progress)
             show_progress(r, path, source);
-    } while (status == CAPTURE_OK);
+    } while (status == CAPTURE_OK && !interrupt_seen());
     clear_progress(r);
-    if (status == CAPTURE_ERROR)
+    if (status == CAPTURE_ERROR && !interrupt_seen())
         fail(r, capture_error(source));
     const char *warning = capture_file_warning(source);
     if (warning)
@@ -178,7 +179,8 @@ static void read_file(struct reader *r, const char *path, uint16_t port)
         return;
     }
     if (capture_file_open(path, r->filter, port, &source, error)) {
-        fail(r, error);
+        if (!interrupt_seen())
+            fail(r, error);
         return;
     }
     read_source(r, path, source);
@@ -303,8 +305,11 @@ int cli_read(int argc, char **argv)
     if (r.exit_code == CLI_OK)
         r.exit_code = start(&r);
     if (r.exit_code == CLI_OK) {
-        for (int i = 0; i < args.operand_count; i++)
+        interrupt_watch();
+        for (int i = 0; i < args.operand_count && !interrupt_seen(); i++)
             read_file(&r, args.operands[i], (uint16_t)i);
+        if (interrupt_seen())
+            fail(&r, "interrupted: what comes behind was not read");
         finish(&r);
     }
     cli_send_close(r.send);
@@ -312,5 +317,6 @@ int cli_read(int argc, char **argv)
     pipeline_destroy(r.pipeline);
     record_order_destroy(r.order);
     capture_filter_destroy(r.filter);
+    interrupt_pass_on();
     return r.exit_code;
 }

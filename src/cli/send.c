@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "cli/cli.h"
+#include "cli/interrupt.h"
 #include "export/exporter.h"
 #include "format/format.h"
 #include "weir/flow.h"
@@ -19,26 +20,38 @@
 
 /* What is known of a collector, also when the exporter has forgotten it. */
 struct target {
-    char name[CONFIG_NAME_MAX];
+    const struct collector_config *config;
     char error[EXPORTER_ERROR_MAX]; /* why it was given up; empty = it was not */
+    bool lost;                      /* to be given up, unless somebody takes its records */
+    uint64_t late;                  /* records that came after it was given up */
     uint64_t attempts_when_up;
     struct collector_stats stats; /* config is not used */
 };
 
 struct cli_send {
-    struct config config;
+    struct config given, config; /* now: without those that were given up */
     struct exporter *exporter;
     struct target target[CONFIG_COLLECTORS_MAX];
     uint32_t target_count;
     uint64_t records;
-    uint64_t drain_ns;
-    bool busy; /* something is queued or in flight */
+    uint64_t drain_ns, deadline_ns; /* nothing is waited for behind it; 0 = as long as it takes */
+    bool busy;                      /* something is queued, in flight or in the spool */
 };
 
+static struct target *find_target(struct cli_send *s, const char *name)
+{
+    for (uint32_t i = 0; i < s->target_count; i++)
+        if (strcmp(s->target[i].config->name, name) == 0)
+            return &s->target[i];
+    return NULL;
+}
+
+/* What became of a collector that was never there, or was given up, is said at the end. */
 static void tell(void *context, const char *collector, enum log_level level, const char *text)
 {
-    (void)context;
-    if (level <= LOG_WARNING)
+    const struct target *t = find_target(context, collector);
+
+    if (level <= LOG_WARNING && t && t->stats.connects && !t->error[0])
         fprintf(stderr, "weir: %s: %s\n", collector, text);
 }
 
@@ -52,6 +65,7 @@ struct cli_send *cli_send_open(const struct config *config)
         .json = &format_json,
         .community_id = community_id,
         .event = tell,
+        .context = s,
         .overwrite = true,
     };
 
@@ -59,13 +73,13 @@ struct cli_send *cli_send_open(const struct config *config)
         fputs("weir: out of memory\n", stderr);
         return NULL;
     }
-    s->config = *config;
+    s->given = s->config = *config;
     s->config.exports.flush_ns = FLUSH_NS;
     s->drain_ns = config->sensor.drain_timeout_ns;
     s->config.sensor.drain_timeout_ns = GIVEN_UP_NS;
     s->target_count = config->exports.collector_count;
     for (uint32_t i = 0; i < s->target_count; i++)
-        memcpy(s->target[i].name, config->exports.collector[i].name, CONFIG_NAME_MAX);
+        s->target[i].config = &s->given.exports.collector[i];
     if (exporter_create(&options, &s->exporter, error)) {
         fprintf(stderr, "weir: %s\n", error);
         free(s);
@@ -74,22 +88,31 @@ struct cli_send *cli_send_open(const struct config *config)
     return s;
 }
 
-static struct target *find_target(struct cli_send *s, const char *name)
-{
-    for (uint32_t i = 0; i < s->target_count; i++)
-        if (strcmp(s->target[i].name, name) == 0)
-            return &s->target[i];
-    return NULL;
-}
+/* --- Who is there --- */
 
 static bool is_lost(const struct target *t)
 {
     const struct collector_stats *c = &t->stats;
     uint64_t tries = c->attempts - t->attempts_when_up;
 
-    if (t->error[0] || c->state != COLLECTOR_WAITING)
+    if (c->state != COLLECTOR_WAITING)
         return false;
     return tries >= (c->connects ? TRIES_AFTER_A_LOSS : 1);
+}
+
+/* A record goes to one of both. */
+static bool are_members(const struct target *a, const struct target *b)
+{
+    return a->config->group_mode != GROUP_ALL && strcmp(a->config->group, b->config->group) == 0;
+}
+
+/* Another member of its group may still take what it has. */
+static bool has_relief(const struct cli_send *s, const struct target *t)
+{
+    for (uint32_t i = 0; i < s->target_count; i++)
+        if (are_members(t, &s->target[i]) && !s->target[i].lost && !s->target[i].error[0])
+            return true;
+    return false;
 }
 
 /* The exporter goes on without it. */
@@ -100,7 +123,7 @@ static void give_up(struct cli_send *s, struct target *t)
 
     snprintf(t->error, sizeof(t->error), "%s", t->stats.error);
     for (uint32_t i = 0; i < exports->collector_count; i++)
-        if (strcmp(exports->collector[i].name, t->name) == 0) {
+        if (strcmp(exports->collector[i].name, t->config->name) == 0) {
             memmove(&exports->collector[i], &exports->collector[i + 1],
                     (exports->collector_count - i - 1) * sizeof(exports->collector[0]));
             exports->collector_count--;
@@ -109,11 +132,8 @@ static void give_up(struct cli_send *s, struct target *t)
         fprintf(stderr, "weir: %s\n", error);
 }
 
-/* Looks at all collectors; returns one that is lost, or NULL. */
-static struct target *inspect(struct cli_send *s)
+static void inspect(struct cli_send *s)
 {
-    struct target *lost = NULL;
-
     s->busy = false;
     for (uint32_t i = 0; i < exporter_count(s->exporter); i++) {
         struct collector_stats stats;
@@ -124,30 +144,70 @@ static struct target *inspect(struct cli_send *s)
         t->stats = stats;
         if (stats.state == COLLECTOR_UP)
             t->attempts_when_up = stats.attempts;
-        if (is_lost(t))
-            lost = t;
-        else if (!t->error[0] && (stats.queued.records || stats.in_flight.records))
+        t->lost = !t->error[0] && is_lost(t);
+        if (!t->lost && !t->error[0] &&
+            (stats.queued.records || stats.in_flight.records || stats.spooled.records))
             s->busy = true;
     }
-    return lost;
+}
+
+static bool has_spool(const struct cli_send *s, const struct target *t)
+{
+    return s->given.exports.spool[0] && t->config->spool_octets;
+}
+
+/* A collector that is lost; crowded: even if it has a spool, since that is full. */
+static struct target *find_hopeless(struct cli_send *s, bool crowded)
+{
+    inspect(s);
+    for (uint32_t i = 0; i < s->target_count; i++) {
+        struct target *t = &s->target[i];
+        if (t->lost && !t->error[0] && !has_relief(s, t) && (crowded || !has_spool(s, t)))
+            return t;
+    }
+    return NULL;
 }
 
 static void step(struct cli_send *s, int timeout_ms)
 {
-    struct target *lost;
+    struct target *hopeless;
 
     exporter_step(s->exporter, timeout_ms);
-    while ((lost = inspect(s)))
-        give_up(s, lost);
+    while ((hopeless = find_hopeless(s, !exporter_room(s->exporter))))
+        give_up(s, hopeless);
+}
+
+/* Who was interrupted waits no longer than a sensor does at its end. */
+static bool may_wait(struct cli_send *s)
+{
+    if (!interrupt_seen())
+        return true;
+    if (!s->deadline_ns)
+        s->deadline_ns = clock_monotonic_ns() + s->drain_ns;
+    return clock_monotonic_ns() < s->deadline_ns;
+}
+
+/* --- Records --- */
+
+/* Nobody got it: once for each group, by its first member. */
+static void count_late(struct cli_send *s)
+{
+    for (uint32_t i = 0; i < s->target_count; i++) {
+        bool first = true;
+        for (uint32_t j = 0; j < i; j++)
+            first = first && !are_members(&s->target[i], &s->target[j]);
+        s->target[i].late += first && s->target[i].error[0];
+    }
 }
 
 void cli_send_record(struct cli_send *s, const struct flow_record *record)
 {
     if (flow_record_is_notice(record))
         return;
-    while (!exporter_room(s->exporter))
+    while (!exporter_room(s->exporter) && may_wait(s))
         step(s, WAIT_MS);
     exporter_add(s->exporter, record);
+    count_late(s);
     if (++s->records % STEP_EVERY == 0)
         step(s, 0);
 }
@@ -157,41 +217,46 @@ uint64_t cli_send_count(const struct cli_send *s)
     return s->records;
 }
 
-static const char *word_for_delivered(const struct cli_send *s, const struct target *t)
-{
-    const struct export_config *exports = &s->config.exports;
+/* --- The end --- */
 
-    for (uint32_t i = 0; i < exports->collector_count; i++)
-        if (strcmp(exports->collector[i].name, t->name) == 0)
-            switch (exports->collector[i].transport) {
-            case TRANSPORT_UDP:
-                return "sent";
-            case TRANSPORT_FILE:
-                return "written";
-            }
-    return "acknowledged";
+static const char *word_for_delivered(const struct target *t)
+{
+    return t->config->transport == TRANSPORT_UDP    ? "sent"
+           : t->config->transport == TRANSPORT_FILE ? "written"
+                                                    : "acknowledged";
 }
 
-static int tell_account(const struct cli_send *s, const struct target *t)
+static void tell_rest(const struct target *t, uint64_t count, const char *where)
+{
+    const char *why = t->error[0] ? t->error : interrupt_seen() ? "interrupted" : t->stats.error;
+
+    fprintf(stderr, "weir: %s: %" PRIu64 " records %s%s%s\n", t->config->name, count, where,
+            why[0] ? ": " : "", why);
+}
+
+/* Of the records that were its own: those of its spool are, those that another one took over are
+ * not. */
+static int tell_account(const struct target *t)
 {
     const struct collector_stats *c = &t->stats;
-    uint64_t missing = s->records - c->delivered.records;
+    uint64_t own = c->handed.records + t->late + c->taken.records - c->moved.records;
+    uint64_t missing = own + c->restored.records - c->delivered.records;
 
-    fprintf(stderr, "collector %s: records %" PRIu64 ", %s %" PRIu64, t->name, s->records,
-            word_for_delivered(s, t), c->delivered.records);
+    fprintf(stderr, "collector %s: records %" PRIu64, t->config->name, own);
+    if (c->restored.records)
+        fprintf(stderr, ", in the spool before %" PRIu64, c->restored.records);
+    fprintf(stderr, ", %s %" PRIu64, word_for_delivered(t), c->delivered.records);
     if (c->replayed_records)
         fprintf(stderr, ", sent twice %" PRIu64, c->replayed_records);
     fputc('\n', stderr);
     if (!collector_stats_closed(c))
-        fprintf(stderr, "ledger open: collector %s: its records do not add up\n", t->name);
+        fprintf(stderr, "ledger open: collector %s: its records do not add up\n", t->config->name);
     else if (!missing)
         return CLI_OK;
     if (c->spooled.records)
-        fprintf(stderr, "weir: %s: %" PRIu64 " records wait in the spool\n", t->name,
-                c->spooled.records);
+        tell_rest(t, c->spooled.records, "wait in the spool");
     if (missing > c->spooled.records)
-        fprintf(stderr, "weir: %s: %" PRIu64 " records did not get there%s%s\n", t->name,
-                missing - c->spooled.records, t->error[0] ? ": " : "", t->error);
+        tell_rest(t, missing - c->spooled.records, "did not get there");
     return CLI_FAILURE;
 }
 
@@ -201,13 +266,14 @@ int cli_send_finish(struct cli_send *s)
 
     do
         step(s, s->busy ? WAIT_MS : 0);
-    while (s->busy);
+    while (s->busy && may_wait(s));
     while (exporter_count(s->exporter) > s->config.exports.collector_count)
         exporter_step(s->exporter, WAIT_MS); /* those that are given up */
-    exporter_drain(s->exporter, clock_monotonic_ns() + s->drain_ns);
+    uint64_t deadline_ns = s->deadline_ns ? s->deadline_ns : clock_monotonic_ns() + s->drain_ns;
+    exporter_drain(s->exporter, deadline_ns);
     inspect(s);
     for (uint32_t i = 0; i < s->target_count; i++)
-        if (tell_account(s, &s->target[i]) != CLI_OK)
+        if (tell_account(&s->target[i]) != CLI_OK)
             code = CLI_FAILURE;
     return code;
 }
