@@ -79,6 +79,7 @@ struct host_row {
     uint64_t oldest_start_ns; /* of those over 5 s old; 0 = none */
     uint8_t window;           /* enum host_window */
     uint8_t inside;
+    uint8_t gone; /* the host made room: its counts are part of `other` now, and it has no row */
 };
 
 /* What a port or protocol is used for. */

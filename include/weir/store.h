@@ -53,7 +53,8 @@ struct store_element {
 struct store_ops {
     const char *name;
 
-    /* Rows that changed since the last push: inside hosts, kept outside hosts and `other`. */
+    /* Rows that changed since the last push: inside hosts, kept outside hosts and `other`; and those
+     * of hosts that are gone, whose rows go too. */
     void (*hosts)(struct store *, const struct host_row *, size_t count);
 
     /* Elements of distinct sets; NULL where the store does not unite sets. */

@@ -121,6 +121,38 @@ void analyst_note_changed(struct analyst *a)
     }
 }
 
+static void give_row(struct store *store, struct host_row row[ROWS], size_t *rows)
+{
+    if (++*rows < ROWS)
+        return;
+    store->ops->hosts(store, row, *rows);
+    *rows = 0;
+}
+
+/* Of hosts that made room: before the rows of those that are there, which may be the same again. */
+static void push_gone(struct analyst *a, uint64_t clock_ns)
+{
+    struct store *store = a->options.store;
+    struct host_row row[ROWS];
+    uint32_t count;
+    size_t rows = 0;
+    const struct book_gone *gone = book_take_gone(a->book, &count);
+
+    for (uint32_t i = 0; i < count; i++) {
+        for (int w = 0; w < WINDOW_COUNT; w++) {
+            if (!(gone[i].told & 1u << w))
+                continue;
+            row[rows] =
+                (struct host_row){.key = gone[i].key,
+                                  .start_ns = host_window_start((enum host_window)w, clock_ns),
+                                  .window = (uint8_t)w,
+                                  .gone = 1};
+            give_row(store, row, &rows);
+        }
+    }
+    store->ops->hosts(store, row, rows);
+}
+
 static void push_rows(struct analyst *a, enum host_window w, uint32_t *list, uint32_t *count,
                       uint64_t clock_ns)
 {
@@ -131,10 +163,10 @@ static void push_rows(struct analyst *a, enum host_window w, uint32_t *list, uin
     for (uint32_t i = 0; i < *count; i++) {
         struct book_host *h = &a->book->host[list[i]];
         h->unsaid &= (uint8_t) ~(w == WINDOW_MINUTE ? UNSAID_MINUTE : UNSAID_HOUR);
-        if (h->used && book_row(a->book, h, w, clock_ns, &row[rows]) && ++rows == ROWS) {
-            store->ops->hosts(store, row, rows);
-            rows = 0;
-        }
+        if (!h->used || !book_row(a->book, h, w, clock_ns, &row[rows]))
+            continue;
+        h->told |= (uint8_t)(1u << w);
+        give_row(store, row, &rows);
     }
     store->ops->hosts(store, row, rows);
     *count = 0;
@@ -160,6 +192,7 @@ void analyst_push(struct analyst *a, uint64_t clock_ns)
         return;
     push_connections(a);
     uint64_t at = ends ? end - 1 : clock_ns;
+    push_gone(a, at);
     push_rows(a, WINDOW_MINUTE, a->unsaid, &a->unsaid_count, at);
     if (ends)
         push_rows(a, WINDOW_HOUR, a->unsaid_hour, &a->unsaid_hour_count, at);
@@ -171,6 +204,7 @@ void analyst_flush(struct analyst *a)
     if (!a->options.store)
         return;
     push_connections(a);
+    push_gone(a, a->clock_ns);
     push_rows(a, WINDOW_MINUTE, a->unsaid, &a->unsaid_count, a->clock_ns);
     push_rows(a, WINDOW_HOUR, a->unsaid_hour, &a->unsaid_hour_count, a->clock_ns);
     a->pushed_ns = a->clock_ns;

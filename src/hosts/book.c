@@ -37,7 +37,8 @@ static int reserve(struct book *b)
     b->free_host = memory_reserve(sizeof(uint32_t) * hosts);
     b->changed = memory_reserve(sizeof(uint32_t) * hosts);
     b->heap = memory_reserve(sizeof(uint32_t) * (b->max_outside + 1));
-    if (!b->host || !b->index || !b->free_host || !b->changed || !b->heap)
+    b->gone = memory_reserve(sizeof(*b->gone) * hosts);
+    if (!b->host || !b->index || !b->free_host || !b->changed || !b->heap || !b->gone)
         return -ENOMEM;
     return distinct_pools_init(&b->pools, 3 * b->max_inside + 64, b->max_inside + 64,
                                sketches < SKETCHES_MAX ? sketches : SKETCHES_MAX);
@@ -84,6 +85,7 @@ void book_destroy(struct book *b)
     memory_release(b->free_host, sizeof(uint32_t) * hosts);
     memory_release(b->changed, sizeof(uint32_t) * hosts);
     memory_release(b->heap, sizeof(uint32_t) * (b->max_outside + 1));
+    memory_release(b->gone, sizeof(*b->gone) * hosts);
     distinct_pools_fini(&b->pools);
     free(b);
 }
@@ -180,6 +182,7 @@ static void windows_turn(struct book *b, struct book_host *h, uint64_t clock_ns)
         for (int s = 0; s < HOST_SET_COUNT; s++)
             distinct_clear(&b->pools, &window->set[s]);
         window->start_ns = start;
+        h->told &= (uint8_t) ~(1u << w);
     }
 }
 
@@ -232,6 +235,8 @@ static void host_fold(struct book *b, uint32_t at, uint64_t clock_ns)
     }
     other->open += h->open;
     mark_changed(b, OTHER);
+    if (h->told) /* an entry can go but once after it was told of */
+        b->gone[b->gone_count++] = (struct book_gone){h->key, h->told};
     slot_free(b, slot_of(b, &h->key, &hash));
     h->used = 0;
     b->free_host[b->free_count++] = at;
@@ -399,6 +404,13 @@ const uint32_t *book_take_changed(struct book *b, uint32_t *count)
     return b->changed;
 }
 
+const struct book_gone *book_take_gone(struct book *b, uint32_t *count)
+{
+    *count = b->gone_count;
+    b->gone_count = 0;
+    return b->gone;
+}
+
 bool book_row(const struct book *b, const struct book_host *h, enum host_window w,
               uint64_t clock_ns, struct host_row *row)
 {
@@ -415,6 +427,7 @@ bool book_row(const struct book *b, const struct book_host *h, enum host_window 
     row->oldest_start_ns = h->oldest_start_ns;
     row->window = (uint8_t)w;
     row->inside = h->inside;
+    row->gone = 0;
     return true;
 }
 

@@ -39,6 +39,13 @@ struct book_host {
     uint8_t inside;
     uint8_t used;
     uint8_t unsaid; /* bits for the caller: what has not been told of this entry */
+    uint8_t told;   /* windows of which the caller has told a row that stands still, as bits */
+};
+
+/* A host that made room after it had been told of. */
+struct book_gone {
+    struct host_key key;
+    uint8_t told;
 };
 
 struct book_slot {
@@ -49,9 +56,10 @@ struct book_slot {
 struct book {
     struct book_host *host; /* 0 is `other` */
     struct book_slot *index;
+    struct book_gone *gone;
     uint32_t *free_host, *heap, *changed;
     uint32_t max_inside, max_outside, index_mask;
-    uint32_t inside_count, outside_count, high_water, free_count, changed_count;
+    uint32_t inside_count, outside_count, high_water, free_count, changed_count, gone_count;
     uint32_t aging; /* next host to be looked at */
     uint64_t turn;
     uint64_t decayed_ns;
@@ -87,6 +95,10 @@ struct book_host *book_find(struct book *, const struct host_key *);
 
 /* What changed since the last call: indices into host. The list lives until the next merge. */
 const uint32_t *book_take_changed(struct book *, uint32_t *count);
+
+/* Hosts that made room since the last call, of those whose `told` was set since then; in the windows
+ * that were current at the last merge. The list lives until the next merge. */
+const struct book_gone *book_take_gone(struct book *, uint32_t *count);
 
 /* False when the host has nothing in the window that is current at clock_ns. */
 bool book_row(const struct book *, const struct book_host *, enum host_window, uint64_t clock_ns,

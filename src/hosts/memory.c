@@ -51,7 +51,10 @@ static void row_put(struct memory_store *m, const struct host_row *r)
         if (have->start_ns < at->start_ns)
             at = have;
     }
-    *at = *r;
+    if (!r->gone)
+        *at = *r;
+    else if (at->window == r->window && memcmp(&at->key, &r->key, sizeof(r->key)) == 0)
+        at->start_ns = 0;
 }
 
 static void memory_hosts(struct store *s, const struct host_row *row, size_t count)

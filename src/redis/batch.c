@@ -119,10 +119,14 @@ static void write_sum(struct batch *b, size_t i)
 
 static void write_row(struct batch *b, const struct redis_author *a, size_t i)
 {
-    unsigned commands = command_row(&b->out, a, &b->row[i]);
+    const struct rows_taken *t = &b->row[i];
+    unsigned wipes = t->wipe ? command_wipe(&b->out, a, &t->row) : 0;
+    unsigned commands = t->row.gone ? 0 : command_row(&b->out, a, t);
 
-    b->again[i] = commands != 0; /* until its reply */
+    b->again[i] = wipes + commands != 0; /* until the reply of the last that counts */
     b->summed[i] = false;
+    if (wipes)
+        expect(b, commands ? EXPECT_ANY : EXPECT_ROW, 0, i);
     if (!commands)
         return;
     expect(b, EXPECT_ROW, 0, i);

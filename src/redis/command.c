@@ -57,6 +57,20 @@ static unsigned fields_of(const struct rows_taken *t, struct field *out)
     return n;
 }
 
+unsigned command_wipe(struct resp *r, const struct redis_author *a, const struct host_row *row)
+{
+    char key[KEY_MAX], name[sizeof(a->run) + 8];
+    size_t len = key_host(&row->key, (enum host_window)row->window, row->start_ns, key);
+
+    resp_command(r, 2 + FIELDS_MAX, "HDEL");
+    put_key(r, key, len);
+    for (int i = 0; i < HOST_COUNTER_COUNT; i++)
+        resp_bytes(r, name, (size_t)sprintf(name, "%s.%s", a->run, key_counter_name[i]));
+    for (int i = 0; i < GAUGE_COUNT; i++)
+        resp_bytes(r, name, (size_t)sprintf(name, "%s.%s", a->run, key_gauge_name[i]));
+    return 1;
+}
+
 unsigned command_row(struct resp *r, const struct redis_author *a, const struct rows_taken *t)
 {
     enum host_window w = (enum host_window)t->row.window;

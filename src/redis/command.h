@@ -19,6 +19,9 @@ void redis_author_init(struct redis_author *, const char *sensor, uint64_t start
 
 /* Each returns how many commands it wrote. */
 
+/* HDEL of whatever this run wrote of a host; the key goes with its last field. */
+unsigned command_wipe(struct resp *, const struct redis_author *, const struct host_row *);
+
 /* HSET and EXPIRE; nothing for a row without a number. */
 unsigned command_row(struct resp *, const struct redis_author *, const struct rows_taken *);
 

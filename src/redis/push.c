@@ -163,10 +163,12 @@ static bool take(struct redis_store *s, struct batch *b)
 static void give_rows(struct redis_store *s, const struct batch *b)
 {
     for (size_t i = 0; i < b->rows; i++) {
-        if (b->again[i])
-            rows_again(s->rows, &b->row[i].row);
-        else
+        if (b->again[i]) {
+            rows_again(s->rows, &b->row[i]);
+        } else {
+            rows_done(s->rows, &b->row[i]);
             s->stats.rows++;
+        }
         if (b->summed[i] && s->sums_in - s->sums_out < SUMS_MAX)
             s->sum[s->sums_in++ % SUMS_MAX] = b->sum[i];
     }

@@ -19,6 +19,8 @@ struct slot {
     uint32_t chain; /* next of the same head, or free */
     uint32_t next;  /* to be pushed after this */
     bool used, waiting;
+    bool pushed; /* Redis may have it */
+    bool wipe;   /* what Redis has of it is to go */
     uint8_t had_gauge;
 };
 
@@ -30,6 +32,7 @@ struct rows {
     uint32_t first, last; /* to be pushed */
     uint32_t resend;      /* all from here on are to be pushed; NONE: none */
     uint32_t aged;
+    uint32_t unlisted; /* given up while they waited, and still in the list */
     struct hash_secret secret;
     hash_burst_fn *hash;
     struct rows_stats stats;
@@ -119,11 +122,18 @@ static void give_up(struct rows *t, struct slot *s)
     *link = s->chain;
     s->used = false;
     t->stats.kept--;
-    t->stats.dropped += s->waiting;
-    if (s->waiting)
+    if (s->waiting) {
+        t->unlisted++;
         return;
+    }
     s->chain = t->free;
     t->free = at;
+}
+
+static void drop(struct rows *t, struct slot *s)
+{
+    t->stats.dropped += s->waiting && !s->row.gone;
+    give_up(t, s);
 }
 
 static struct slot *take_first(struct rows *t)
@@ -140,6 +150,7 @@ static struct slot *take_first(struct rows *t)
 
 static void give_back(struct rows *t, struct slot *s)
 {
+    t->unlisted--;
     s->chain = t->free;
     t->free = (uint32_t)(s - t->slot);
 }
@@ -175,14 +186,21 @@ static bool make_room(struct rows *t, uint64_t end_ns)
         return false;
     for (uint32_t i = 0; i < t->high_water; i++)
         if (t->slot[i].used && end_of(&t->slot[i].row) == least)
-            give_up(t, &t->slot[i]);
+            drop(t, &t->slot[i]);
     clean_list(t);
     return true;
 }
 
+static bool is_full(const struct rows *t)
+{
+    return t->free == NONE && t->high_water == t->max;
+}
+
 static struct slot *new_slot(struct rows *t, const struct host_row *r)
 {
-    if (t->free == NONE && t->high_water == t->max && !make_room(t, end_of(r)))
+    if (is_full(t) && t->unlisted)
+        clean_list(t);
+    if (is_full(t) && !make_room(t, end_of(r)))
         return NULL;
     struct slot *s = &t->slot[t->free != NONE ? t->free : t->high_water++];
     if (t->free != NONE)
@@ -201,10 +219,28 @@ uint8_t rows_gauges(const struct host_row *r)
     return gauges | (uint8_t)((r->oldest_start_ns != 0) << GAUGE_OLDEST);
 }
 
-void rows_put(struct rows *t, const struct host_row *r)
+static void put_gone(struct rows *t, const struct host_row *r)
 {
     struct slot *s = find(t, r);
 
+    if (!s)
+        return;
+    if (!s->pushed) {
+        give_up(t, s);
+        return;
+    }
+    s->row = *r;
+    s->wipe = true;
+    set_waiting(t, s);
+}
+
+void rows_put(struct rows *t, const struct host_row *r)
+{
+    if (r->gone) {
+        put_gone(t, r);
+        return;
+    }
+    struct slot *s = find(t, r);
     if (!s)
         s = new_slot(t, r);
     if (!s) {
@@ -239,20 +275,34 @@ size_t rows_take(struct rows *t, struct rows_taken *out, size_t max)
         resend_some(t);
     while (count < max && t->first != NONE) {
         struct slot *s = take_first(t);
-        if (s->used)
-            out[count++] = (struct rows_taken){.row = s->row, .had_gauge = s->had_gauge};
-        else
+        if (!s->used) {
             give_back(t, s);
+            continue;
+        }
+        out[count++] =
+            (struct rows_taken){.row = s->row, .had_gauge = s->had_gauge, .wipe = s->wipe};
+        s->pushed = true;
+        s->wipe = false;
     }
     return count;
 }
 
-void rows_again(struct rows *t, const struct host_row *r)
+void rows_done(struct rows *t, const struct rows_taken *taken)
 {
-    struct slot *s = find(t, r);
+    struct slot *s = taken->row.gone ? find(t, &taken->row) : NULL;
 
-    if (s)
-        set_waiting(t, s);
+    if (s && s->row.gone && !s->waiting)
+        give_up(t, s);
+}
+
+void rows_again(struct rows *t, const struct rows_taken *taken)
+{
+    struct slot *s = find(t, &taken->row);
+
+    if (!s)
+        return;
+    s->wipe |= taken->wipe;
+    set_waiting(t, s);
 }
 
 void rows_all_again(struct rows *t)
@@ -273,7 +323,7 @@ void rows_age(struct rows *t, uint64_t now_ns, uint32_t step)
         t->aged = t->aged + 1 < t->high_water ? t->aged + 1 : 0;
         struct slot *s = &t->slot[t->aged];
         if (s->used && is_over(s, now_ns))
-            give_up(t, s);
+            drop(t, s);
     }
 }
 
@@ -284,7 +334,8 @@ size_t rows_read(const struct rows *t, enum host_window w, uint64_t now_ns, stru
     size_t count = 0;
 
     for (uint32_t i = 0; i < t->high_water && count < max; i++)
-        if (t->slot[i].used && t->slot[i].row.window == w && t->slot[i].row.start_ns == start)
+        if (t->slot[i].used && !t->slot[i].row.gone && t->slot[i].row.window == w &&
+            t->slot[i].row.start_ns == start)
             out[count++] = t->slot[i].row;
     return count;
 }

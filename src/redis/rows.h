@@ -19,19 +19,23 @@ struct rows;
 int rows_create(uint32_t max, struct rows **);
 void rows_destroy(struct rows *);
 
-/* Takes or replaces a row; it is to be pushed. */
+/* Takes or replaces a row; it is to be pushed. One that is gone is forgotten at once when it was
+ * never pushed. */
 void rows_put(struct rows *, const struct host_row *);
 
 /* Takes up to max rows that are to be pushed, oldest change first. had_gauge: the gauges (bits of
- * 1 << enum key_gauge) that a row before had, which so must be written though 0 now. */
+ * 1 << enum key_gauge) that a row before had, which so must be written though 0 now. wipe: what is
+ * there must go first. */
 struct rows_taken {
     struct host_row row;
     uint8_t had_gauge;
+    bool wipe;
 };
 size_t rows_take(struct rows *, struct rows_taken *, size_t max);
 
-/* A taken row has not arrived: it is to be pushed again, in the state it has now. */
-void rows_again(struct rows *, const struct host_row *);
+/* A taken row has arrived; or not, and is to be pushed again, in the state it has now. */
+void rows_done(struct rows *, const struct rows_taken *);
+void rows_again(struct rows *, const struct rows_taken *);
 /* What was pushed is gone: all is to be pushed again. */
 void rows_all_again(struct rows *);
 

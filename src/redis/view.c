@@ -158,13 +158,28 @@ static bool read_host(struct redis_view *v, struct host_row *row)
     return set != NULL;
 }
 
+static bool is_empty(const struct host_row *row)
+{
+    static const struct host_counters none;
+
+    return memcmp(&row->counters, &none, sizeof(none)) == 0;
+}
+
+/* Lists may name hosts that have made room since: their counts are gone. */
 static bool read_hosts(struct redis_view *v, struct redis_view_page *p)
 {
-    for (size_t i = 0; i < p->rows; i++)
+    size_t asked = p->rows;
+
+    for (size_t i = 0; i < asked; i++)
         ask_host(v, &p->row[i]);
     bool good = send_all(v);
-    for (size_t i = 0; i < p->rows && good; i++)
-        good = read_host(v, &p->row[i]);
+    p->rows = 0;
+    for (size_t i = 0; i < asked && good; i++) {
+        struct host_row row = p->row[i];
+        good = read_host(v, &row);
+        if (!is_empty(&row))
+            p->row[p->rows++] = row;
+    }
     return good;
 }
 

@@ -44,12 +44,16 @@ class Server:
     def windows(self, window='1m', of='10.'):
         """{(host, window's start): {counter: sum over all sensors and runs}}"""
         found = {}
-        for key in self.client.scan_iter(f'weir:{{{of}*}}:h:{window}:*', count=1000):
-            host, start = key[key.index('{') + 1:key.index('}')], int(key.rsplit(':', 1)[1])
+        keys = list(self.client.scan_iter(f'weir:{{{of}*}}:h:{window}:*', count=10000))
+        pipeline = self.client.pipeline(transaction=False)
+        for key in keys:
+            pipeline.hgetall(key)
+        for key, fields in zip(keys, pipeline.execute()):
             sums = collections.Counter()
-            for field, value in self.client.hgetall(key).items():
+            for field, value in fields.items():
                 sums[field.rsplit('.', 1)[1]] += int(value)
-            found[host, start] = sums
+            if sums:  # it may have ended meanwhile
+                found[key[key.index('{') + 1:key.index('}')], int(key.rsplit(':', 1)[1])] = sums
         return found
 
     def totals(self, host, window='1m'):

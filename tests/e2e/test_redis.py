@@ -1,13 +1,16 @@
 """Running counters and alerts in Redis: what is there is what was sent, whatever becomes of Redis meanwhile, and no
 packet waits for it."""
+import collections
 import json
 import re
 import subprocess
 import time
 
+import pytest
+
 import lab
 from redis_server import Server, needed
-from traffic import replay
+from traffic import replay, tool
 
 from frames import eth  # noqa: E402
 from scapy.layers.inet import IP, UDP
@@ -159,6 +162,23 @@ def test_a_node_of_a_cluster_points_to_the_one_with_the_keys(net):
     sent = replay(net, frames(10))
     wait_octets(full, INSIDE, 10 * OCTETS)
     check_end(sensor, sent)
+
+
+@pytest.mark.parametrize('sources', [100_000, pytest.param(10_000_000, marks=lab.long_only)])
+def test_a_spoofed_flood_makes_no_key_beyond_the_caps(net, sources):
+    """Half of the sources claim to be inside. The sums in Redis are those of the traffic all the same."""
+    server = Server(net)
+    done = json.loads(lab.command(tool('host_flood'), sources, server.address, timeout=900))
+    print(done)
+    assert done['octets'] == 60 * sources and done['difference'] == done['rows_dropped'] == 0
+    assert done['mb'] - done['half_mb'] <= 16
+    for window in ('1m', '1h'):
+        windows = collections.defaultdict(dict)
+        for (host, at), sums in server.windows(window, of='').items():
+            windows[at][host] = sums
+        assert windows and all(len(hosts) <= 4000 + 1000 + 1 for hosts in windows.values())
+        sums = [sum(s[c] for hosts in windows.values() for s in hosts.values()) for c in ('oo', 'oi', 'fo', 'go')]
+        assert sums == [60 * sources, 60 * sources, sources, sources] or window == '1m' and sources > 1_000_000, sums
 
 
 # Alerts

@@ -417,6 +417,49 @@ static void changed_hosts_are_pushed_and_windows_end_whole(void **state)
     close_analyst(f);
 }
 
+/* Octets sent in the minute, as whoever keeps the rows that were pushed adds them up. */
+static uint64_t octets_of_rows(const struct fixture *f, unsigned *hosts)
+{
+    uint64_t sum = 0;
+
+    *hosts = 0;
+    for (unsigned i = 0; i < f->pushed_count; i++) {
+        const struct host_row *r = &f->pushed[i];
+        bool last = r->window == WINDOW_MINUTE && !r->gone;
+        for (unsigned k = i + 1; k < f->pushed_count; k++)
+            last &= f->pushed[k].window != r->window || memcmp(&f->pushed[k].key, &r->key, 16);
+        sum += last ? r->counters.value[HOST_OCTETS_OUT] : 0;
+        *hosts += last;
+    }
+    return sum;
+}
+
+/* Outside hosts come and go; whoever keeps the rows has never more than there is room for, and the
+ * sum is always that of the traffic. */
+static void hosts_that_make_room_take_their_rows_along(void **state)
+{
+    (void)state;
+    struct fixture *f = open_analyst(true);
+    uint64_t sent = 0;
+    unsigned hosts;
+
+    for (uint32_t round = 0; round < 3; round++) {
+        f->pushed_count = round ? f->pushed_count : 0;
+        for (uint32_t i = 0; i < 30; i++) {
+            struct flow_delta d =
+                delta_tcp(IN(1), OUT(1000 * round + i), 80, START_NS + 2 * round * SECOND);
+            d.octets[1] = d.total.octets[1] = 1000 * (round + 1); /* more than those before */
+            feed(f, &d, 1);
+            sent += d.octets[0] + d.octets[1];
+        }
+        turn(f, START_NS + 2 * round * SECOND);
+        turn(f, START_NS + (2 * round + 1) * SECOND); /* pushed */
+        assert_true(octets_of_rows(f, &hosts) == sent);
+        assert_true(hosts <= 64 + 2);
+    }
+    close_analyst(f);
+}
+
 static void the_fleet_decides_who_tells(void **state)
 {
     (void)state;
@@ -486,6 +529,7 @@ int main(void)
         cmocka_unit_test(a_new_window_is_compared_anew),
         cmocka_unit_test(a_subnet_is_judged_as_a_whole),
         cmocka_unit_test(changed_hosts_are_pushed_and_windows_end_whole),
+        cmocka_unit_test(hosts_that_make_room_take_their_rows_along),
         cmocka_unit_test(the_fleet_decides_who_tells),
         cmocka_unit_test(sums_of_the_fleet_are_judged),
         cmocka_unit_test(other_rules_take_over),

@@ -28,6 +28,26 @@ static void the_last_row_of_a_window_stands(void **state)
     s->ops->destroy(s);
 }
 
+static void a_host_that_is_gone_has_no_row(void **state)
+{
+    (void)state;
+    struct store *s;
+    struct host_row rows[3] = {row(1, WINDOW_MINUTE, START_NS, 5),
+                               row(2, WINDOW_MINUTE, START_NS, 7),
+                               row(1, WINDOW_MINUTE, START_NS, 0)};
+    struct host_row got[4];
+
+    rows[2].gone = 1;
+    assert_int_equal(store_memory_create(100, &s), 0);
+    s->ops->hosts(s, rows, 3);
+    assert_int_equal(s->ops->read_hosts(s, WINDOW_MINUTE, START_NS, got, 4), 1);
+    assert_int_equal(got[0].counters.value[HOST_OCTETS_OUT], 7);
+    s->ops->hosts(s, &rows[2], 1);
+    s->ops->hosts(s, rows, 1);
+    assert_int_equal(s->ops->read_hosts(s, WINDOW_MINUTE, START_NS, got, 4), 2);
+    s->ops->destroy(s);
+}
+
 static void it_holds_what_it_was_made_for(void **state)
 {
     (void)state;
@@ -75,6 +95,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_last_row_of_a_window_stands),
+        cmocka_unit_test(a_host_that_is_gone_has_no_row),
         cmocka_unit_test(it_holds_what_it_was_made_for),
         cmocka_unit_test(alerts_and_connections_come_back),
     };

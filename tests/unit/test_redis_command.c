@@ -110,6 +110,28 @@ static void a_row_writes_what_is_not_zero(void **state)
     resp_fini(&r);
 }
 
+static void a_wipe_takes_all_fields_of_the_run(void **state)
+{
+    struct host_row row = {.start_ns = 60 * SECOND, .gone = 1};
+    struct resp r = {0};
+
+    (void)state;
+    row.key = host(3);
+    assert_int_equal(command_wipe(&r, &author, &row), 1);
+    char head[64];
+    sprintf(head, "*%d\r\n$4\r\nHDEL\r\n$23\r\nweir:{10.1.2.3}:h:1m:60\r\n",
+            2 + HOST_COUNTER_COUNT + GAUGE_COUNT);
+    assert_memory_equal(r.at, head, strlen(head));
+    for (int i = 0; i < HOST_COUNTER_COUNT + GAUGE_COUNT; i++) {
+        char field[32];
+        sprintf(field, "\r\neast@2a.%s\r\n",
+                i < HOST_COUNTER_COUNT ? key_counter_name[i]
+                                       : key_gauge_name[i - HOST_COUNTER_COUNT]);
+        assert_non_null(memmem(r.at, r.len, field, strlen(field)));
+    }
+    resp_fini(&r);
+}
+
 static void a_later_run_has_a_greater_name(void **state)
 {
     struct redis_author a, b;
@@ -266,6 +288,7 @@ int main(void)
         cmocka_unit_test(keys_are_as_they_are_documented),
         cmocka_unit_test(an_alert_has_one_key_on_all_sensors),
         cmocka_unit_test(a_row_writes_what_is_not_zero),
+        cmocka_unit_test(a_wipe_takes_all_fields_of_the_run),
         cmocka_unit_test(a_later_run_has_a_greater_name),
         cmocka_unit_test(errors_have_their_kinds),
         cmocka_unit_test(moved_names_a_node),

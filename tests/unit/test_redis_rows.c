@@ -84,13 +84,102 @@ static void what_did_not_arrive_goes_again_as_it_is_now(void **state)
     (void)state;
     put(t, 1, 5, 100);
     assert_int_equal(rows_take(t, taken, 8), 1);
-    struct host_row old = taken[0].row;
+    struct rows_taken old = taken[0];
     put(t, 1, 5, 200);
     rows_again(t, &old);
     assert_int_equal(rows_take(t, taken, 8), 1);
     assert_int_equal(taken[0].row.counters.value[HOST_OCTETS_OUT], 200);
     rows_again(t, &old);
     assert_int_equal(rows_take(t, taken, 8), 1);
+    rows_destroy(t);
+}
+
+static void gone(struct rows *t, unsigned host, uint64_t minute)
+{
+    struct host_row r = row(host, minute, 0);
+    r.gone = 1;
+    rows_put(t, &r);
+}
+
+static void a_host_that_made_room_leaves_nothing(void **state)
+{
+    struct rows *t = make(16);
+    struct rows_taken taken[8];
+
+    (void)state;
+    put(t, 1, 5, 100); /* pushed, then gone: what is there must go */
+    assert_int_equal(rows_take(t, taken, 8), 1);
+    assert_false(taken[0].wipe);
+    gone(t, 1, 5);
+    struct host_row seen[4];
+    assert_int_equal(rows_read(t, WINDOW_MINUTE, 5 * MINUTE, seen, 4), 0);
+    assert_int_equal(rows_take(t, taken, 8), 1);
+    assert_true(taken[0].wipe && taken[0].row.gone);
+    rows_again(t, &taken[0]); /* Redis was away */
+    assert_int_equal(rows_take(t, taken, 8), 1);
+    assert_true(taken[0].wipe && taken[0].row.gone);
+    rows_done(t, &taken[0]);
+    assert_int_equal(stats_of(t).kept, 0);
+    put(t, 2, 5, 100); /* never pushed: forgotten */
+    gone(t, 2, 5);
+    assert_int_equal(rows_take(t, taken, 8), 0);
+    gone(t, 3, 5); /* never heard of */
+    assert_int_equal(stats_of(t).kept, 0);
+    assert_int_equal(stats_of(t).dropped, 0);
+    rows_destroy(t);
+}
+
+static void a_host_that_comes_again_begins_anew(void **state)
+{
+    struct rows *t = make(16);
+    struct rows_taken taken[8], first;
+
+    (void)state;
+    put(t, 1, 5, 100);
+    assert_int_equal(rows_take(t, taken, 8), 1);
+    gone(t, 1, 5);
+    put(t, 1, 5, 7);
+    assert_int_equal(rows_take(t, taken, 8), 1);
+    assert_true(taken[0].wipe && !taken[0].row.gone);
+    first = taken[0];
+    put(t, 1, 5, 9); /* while that is on its way, which then does not arrive */
+    rows_again(t, &first);
+    assert_int_equal(rows_take(t, taken, 8), 1);
+    assert_true(taken[0].wipe);
+    assert_int_equal(taken[0].row.counters.value[HOST_OCTETS_OUT], 9);
+    rows_done(t, &taken[0]);
+    put(t, 1, 5, 10);
+    assert_int_equal(rows_take(t, taken, 8), 1);
+    assert_false(taken[0].wipe);
+    gone(t, 1, 5); /* while one is on its way, which arrives */
+    rows_done(t, &taken[0]);
+    assert_int_equal(rows_take(t, taken, 8), 1);
+    assert_true(taken[0].wipe && taken[0].row.gone);
+    put(t, 1, 5, 3); /* while it goes, it is there again */
+    rows_done(t, &taken[0]);
+    assert_int_equal(rows_take(t, taken, 8), 1);
+    assert_int_equal(taken[0].row.counters.value[HOST_OCTETS_OUT], 3);
+    rows_destroy(t);
+}
+
+/* A flood of hosts that come and go while Redis is away takes no room from others. */
+static void those_who_came_and_went_take_no_room(void **state)
+{
+    struct rows *t = make(16);
+    struct rows_taken taken[32];
+
+    (void)state;
+    for (unsigned i = 0; i < 8; i++)
+        put(t, i, 5, 1);
+    for (unsigned i = 100; i < 1000; i++) {
+        put(t, i, 5, 1);
+        gone(t, i, 5);
+    }
+    for (unsigned i = 8; i < 16; i++)
+        put(t, i, 5, 1);
+    assert_int_equal(stats_of(t).dropped, 0);
+    assert_int_equal(stats_of(t).kept, 16);
+    assert_int_equal(rows_take(t, taken, 32), 16);
     rows_destroy(t);
 }
 
@@ -208,6 +297,9 @@ int main(void)
         cmocka_unit_test(a_later_row_replaces_an_earlier),
         cmocka_unit_test(windows_and_their_kinds_are_apart),
         cmocka_unit_test(what_did_not_arrive_goes_again_as_it_is_now),
+        cmocka_unit_test(a_host_that_made_room_leaves_nothing),
+        cmocka_unit_test(a_host_that_comes_again_begins_anew),
+        cmocka_unit_test(those_who_came_and_went_take_no_room),
         cmocka_unit_test(all_go_again_when_their_reader_forgot_them),
         cmocka_unit_test(the_oldest_window_makes_room),
         cmocka_unit_test(a_full_window_refuses_and_counts),
