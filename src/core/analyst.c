@@ -86,9 +86,10 @@ static void take_event(struct analyst *a, const struct host_event *e)
 /* Silence teaches nothing: only a minute of it counts. */
 static void learn(struct analyst *a, uint64_t at_ns)
 {
-    uint64_t since = a->clock_ns && at_ns > a->clock_ns ? at_ns - a->clock_ns : 0;
+    uint64_t since = a->taught_ns && at_ns > a->taught_ns ? at_ns - a->taught_ns : 0;
 
     a->learned_ns += since < LEARN_STEP_NS ? since : LEARN_STEP_NS;
+    a->taught_ns = at_ns > a->taught_ns ? at_ns : a->taught_ns;
 }
 
 /* A table belongs to the time of its packets, which may lie a turn behind the clock. */

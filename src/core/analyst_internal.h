@@ -41,6 +41,7 @@ struct analyst {
     struct open_flows *open;
     struct raised *raised;
     uint64_t learned_ns; /* time with traffic, for rules about what is new */
+    uint64_t taught_ns;  /* when there was traffic last */
     uint64_t clock_ns;
     uint64_t judged_ns; /* when ages and ends of alerts were looked at last */
     uint64_t pushed_ns;

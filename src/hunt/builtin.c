@@ -204,7 +204,7 @@ static const struct hunt_rule rules[] = {
      .severity = SEVERITY_LOW,
      .technique = "T1048",
      .suppress_ns = 24 * HOUR,
-     .template = "{host} used {service} outside: {accepted} connections were accepted",
+     .template = "{host} used {service} outside; {accepted} of {opened} connections were accepted",
      .source = "Elastic: SMB, RDP, Telnet, VNC and RPC to the Internet"},
 };
 

@@ -227,6 +227,32 @@ static void new_edges_alert_after_learning(void **state)
     close_analyst(f);
 }
 
+/* The clock runs on between the tables of the workers: traffic all the time teaches all the time. */
+static void learning_takes_as_long_as_it_was_told(void **state)
+{
+    (void)state;
+
+    for (int learned = 0; learned < 2; learned++) {
+        struct fixture *f = open_analyst(false);
+        uint64_t seconds = 3600 - 5 + 10 * (uint64_t)learned;
+        for (uint64_t i = 0; i <= seconds * 10; i++) {
+            uint64_t ns = START_NS + i * SECOND / 10;
+            struct flow_delta d = delta_tcp(IN(1), IN(2), 135, ns);
+            if (i % 5 == 0) {
+                feed(f, &d, 1);
+                hunter_turn(f->hunter);
+            }
+            analyst_step(f->analyst, &f->hunter, 1, ns + SECOND / 20);
+        }
+        struct flow_delta d = delta_tcp(IN(1), IN(3), 135, START_NS + seconds * SECOND + 1);
+        f->told_count = 0;
+        feed(f, &d, 1);
+        turn(f, d.last_ns);
+        assert_int_equal(f->told_count, learned);
+        close_analyst(f);
+    }
+}
+
 static void busy_hosts_are_compared_with_their_subnet(void **state)
 {
     (void)state;
@@ -522,6 +548,7 @@ int main(void)
         cmocka_unit_test(a_silent_connection_ages),
         cmocka_unit_test(a_sweep_alerts_before_its_attempts_fail),
         cmocka_unit_test(new_edges_alert_after_learning),
+        cmocka_unit_test(learning_takes_as_long_as_it_was_told),
         cmocka_unit_test(busy_hosts_are_compared_with_their_subnet),
         cmocka_unit_test(volume_is_compared_with_the_subnet),
         cmocka_unit_test(a_large_upload_tells_what_others_do),
