@@ -7,10 +7,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/memory.h"
 #include "weir/flow.h"
 
 #define RUNS_MAX 512
-#define FIRST_ROOM 1024u
+#define CACHE_LINE 64
+#define PREFETCH_AHEAD 4 /* records: they lie in another order than they are given */
 
 struct order_key {
     uint64_t end_ns;
@@ -29,7 +31,7 @@ struct record_order {
     void *context;
     struct flow_record *record;
     struct order_key *key;
-    uint32_t count, room, limit;
+    uint32_t count, room;
     uint32_t given; /* of the held, while flushing */
     struct run *run[RUNS_MAX];
     uint32_t run_count;
@@ -62,7 +64,13 @@ int record_order_create(uint32_t in_memory, record_sink *sink, void *context,
         return -ENOMEM;
     o->sink = sink;
     o->context = context;
-    o->limit = in_memory;
+    o->room = in_memory;
+    o->record = memory_reserve(in_memory * sizeof(*o->record));
+    o->key = memory_reserve(in_memory * sizeof(*o->key));
+    if (!o->record || !o->key) {
+        record_order_destroy(o);
+        return -ENOMEM;
+    }
     *out = o;
     return 0;
 }
@@ -75,8 +83,8 @@ void record_order_destroy(struct record_order *o)
         fclose(o->run[i]->file);
         free(o->run[i]);
     }
-    free(o->record);
-    free(o->key);
+    memory_release(o->record, o->room * sizeof(*o->record));
+    memory_release(o->key, o->room * sizeof(*o->key));
     free(o);
 }
 
@@ -89,11 +97,22 @@ static void sort_held(struct record_order *o)
     qsort(o->key, o->count, sizeof(*o->key), compare_keys);
 }
 
+/* The held record that comes at place i. */
+static const struct flow_record *held_at(const struct record_order *o, uint32_t i)
+{
+    if (i + PREFETCH_AHEAD < o->count) {
+        const char *next = (const char *)&o->record[o->key[i + PREFETCH_AHEAD].slot];
+        for (size_t at = 0; at < sizeof(struct flow_record); at += CACHE_LINE)
+            __builtin_prefetch(next + at);
+    }
+    return &o->record[o->key[i].slot];
+}
+
 static void give_held(struct record_order *o)
 {
     sort_held(o);
     for (uint32_t i = 0; i < o->count; i++)
-        o->sink(o->context, &o->record[o->key[i].slot]);
+        o->sink(o->context, held_at(o, i));
     o->count = 0;
 }
 
@@ -118,7 +137,7 @@ static int run_write(struct record_order *o, struct run *run)
         return -errno;
     sort_held(o);
     for (uint32_t i = 0; i < o->count; i++)
-        if (fwrite(&o->record[o->key[i].slot], sizeof(struct flow_record), 1, run->file) != 1)
+        if (fwrite(held_at(o, i), sizeof(struct flow_record), 1, run->file) != 1)
             break;
     if (fflush(run->file) || ferror(run->file) || fseek(run->file, 0, SEEK_SET)) {
         int rc = errno ? -errno : -EIO;
@@ -144,33 +163,13 @@ static int spill(struct record_order *o)
     return 0;
 }
 
-static int grow(struct record_order *o)
-{
-    uint32_t room = o->room ? o->room * 2 : FIRST_ROOM;
-    if (room > o->limit)
-        room = o->limit;
-    struct flow_record *record = realloc(o->record, (size_t)room * sizeof(*record));
-    if (record)
-        o->record = record;
-    struct order_key *key = realloc(o->key, (size_t)room * sizeof(*key));
-    if (key)
-        o->key = key;
-    if (!record || !key)
-        return -ENOMEM;
-    o->room = room;
-    return 0;
-}
-
 int record_order_add(struct record_order *o, const struct flow_record *r)
 {
     int rc = 0;
 
-    if (o->count == o->room && (o->room >= o->limit || grow(o)))
+    if (o->count == o->room)
         rc = spill(o);
-    if (o->count < o->room)
-        o->record[o->count++] = *r;
-    else
-        o->sink(o->context, r);
+    o->record[o->count++] = *r;
     return rc;
 }
 
@@ -180,7 +179,7 @@ static bool run_next(struct record_order *o, struct run *run)
     if (!run->file) {
         if (o->given == o->count)
             return false;
-        run->head = o->record[o->key[o->given++].slot];
+        run->head = *held_at(o, o->given++);
         return true;
     }
     return fread(&run->head, sizeof(run->head), 1, run->file) == 1;
@@ -214,6 +213,10 @@ int record_order_flush(struct record_order *o)
     uint32_t n = 0;
     int rc = 0;
 
+    if (!o->run_count) {
+        give_held(o);
+        return 0;
+    }
     sort_held(o);
     o->given = 0;
     if (run_next(o, &held))
