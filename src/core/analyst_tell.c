@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "base/prefetch.h"
 #include "core/analyst_internal.h"
 
 #define VERDICT_NS UINT64_C(2000000000) /* how long an alert waits for the fleet */
@@ -101,9 +102,9 @@ static void note_unsaid(struct analyst *a, uint32_t at)
 /* The lines that most rules look at. */
 static void prefetch_judged(const struct book_host *h)
 {
-    __builtin_prefetch(&h->inside);
+    prefetch_read(&h->inside);
     for (int w = 0; w < WINDOW_COUNT; w++)
-        __builtin_prefetch(&h->window[w].counters.value[HOST_OPENED]);
+        prefetch_read(&h->window[w].counters.value[HOST_OPENED]);
 }
 
 void analyst_note_changed(struct analyst *a)

@@ -1,3 +1,4 @@
+#include "base/prefetch.h"
 #include "flow/bucket.h"
 #include "flow/emit.h"
 #include "flow/fragment.h"
@@ -81,12 +82,12 @@ static inline void prefetch_cold(const struct flow_table *t, uint32_t index)
     const char *cold = (const char *)&t->cold[index];
 
     for (size_t line = 0; line < sizeof(struct flow_cold); line += CACHE_LINE)
-        __builtin_prefetch(cold + line, 1);
+        prefetch_write(cold + line);
 }
 
 static inline void prefetch_bucket(const struct flow_table *t, uint32_t index)
 {
-    __builtin_prefetch(&t->bucket[bucket_first(t, t->cold[index].hash)], 1);
+    prefetch_write(&t->bucket[bucket_first(t, t->cold[index].hash)]);
 }
 
 /* Only what the visit will read: most flows are silent, their hot line says all. */
@@ -96,8 +97,8 @@ static inline void prefetch_visit(const struct flow_table *t, uint32_t position,
     const struct flow_hot *h = &t->hot[far];
 
     if (h->packets[0] | h->packets[1]) {
-        __builtin_prefetch(&t->cold[far].total, 1);
-        __builtin_prefetch(&t->cold[far].base, 1);
+        prefetch_write(&t->cold[far].total);
+        prefetch_write(&t->cold[far].base);
     } else if (is_due(h, tick)) {
         prefetch_cold(t, far);
     }

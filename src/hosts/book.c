@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "base/prefetch.h"
 #include "hosts/rank.h"
 #include "hosts/memory.h"
 #include "hosts/tally.h"
@@ -304,7 +305,7 @@ static void prefetch_host(const struct book *b, const struct hash_value *hash)
         return;
     const char *h = (const char *)&b->host[s->host - 1];
     for (size_t line = 0; line < sizeof(struct book_host); line += 64)
-        __builtin_prefetch(h + line, 1);
+        prefetch_write(h + line);
 }
 
 static void merge_chunk(struct book *b, const struct tally_entry *e, uint32_t count,
@@ -315,7 +316,7 @@ static void merge_chunk(struct book *b, const struct tally_entry *e, uint32_t co
 
     for (uint32_t i = 0; i < count; i++) {
         hash[i] = hash_of(b, e[i].key.address);
-        __builtin_prefetch(&b->index[(uint32_t)hash[i].place & b->index_mask]);
+        prefetch_read(&b->index[(uint32_t)hash[i].place & b->index_mask]);
     }
     for (uint32_t i = 0; i < count; i++)
         prefetch_host(b, &hash[i]);
