@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -154,8 +155,9 @@ struct flow_delta {
     uint8_t failed;   /* refused, or ended without having been accepted */
     uint8_t closed;   /* last delta: the connection ended */
     uint8_t aged;     /* the connection has come of age n, see flow_ages_ns; 0 = no news */
-    uint8_t conn_state;
+    uint32_t slot;    /* its number in the table: its own while it lives, then another's */
 };
+static_assert(sizeof(struct flow_delta) == 160, "no holes");
 
 /* Ages at which a connection is told anew. */
 #define FLOW_AGES 3

@@ -140,7 +140,7 @@ static uint8_t come_of_age(struct connection *c, uint64_t age_ns)
 }
 
 static void fill(struct flow_delta *d, const struct flow_record *r, struct connection *c,
-                 bool opened)
+                 uint32_t slot, bool opened)
 {
     bool accepted = is_accepted(r);
 
@@ -156,9 +156,9 @@ static void fill(struct flow_delta *d, const struct flow_record *r, struct conne
     d->conn_start_ns = c->start_ns;
     d->last_ns = c->last_ns;
     d->flow_id = c->id;
+    d->slot = slot;
     d->ip_version = r->ip_version;
     d->proto = r->proto;
-    d->conn_state = r->conn_state;
     d->opened = opened;
     d->closed = !goes_on(r);
     d->accepted = accepted && !c->accepted;
@@ -185,7 +185,7 @@ bool record_deltas_add(struct record_deltas *t, const struct flow_record *r, str
     }
     c->last_ns = r->end_ns > c->start_ns ? r->end_ns : c->start_ns;
     add_counts(c, r);
-    fill(d, r, c, opened);
+    fill(d, r, c, (uint32_t)(c - t->connection), opened);
     if (d->closed)
         memset(c, 0, sizeof(*c));
     return true;

@@ -53,16 +53,19 @@ static uint8_t tell_age(struct flow_cold *c, uint64_t age_ns)
     return age;
 }
 
+/* All that is left to tell of an accepted connection are its ages and its end. */
 static void delta_flags(struct flow_delta *d, const struct flow_hot *h, struct flow_cold *c,
                         bool closed)
 {
-    bool accepted = (c->reported & REPORTED_ACCEPTED) || is_accepted(h, c);
-
+    d->opened = d->accepted = d->failed = 0;
+    d->closed = closed;
+    d->aged = tell_age(c, d->last_ns - d->conn_start_ns);
+    if ((c->reported & REPORTED_ACCEPTED) && (c->reported & REPORTED_OPENED))
+        return;
+    bool accepted = is_accepted(h, c);
     d->opened = tell_once(c, true, REPORTED_OPENED);
     d->accepted = tell_once(c, accepted, REPORTED_ACCEPTED);
     d->failed = tell_once(c, !accepted && (closed || is_refused(h)), REPORTED_FAILED);
-    d->closed = closed;
-    d->aged = tell_age(c, d->last_ns - d->conn_start_ns);
 }
 
 static struct flow_delta *delta_begin(struct flow_table *t, uint32_t index, bool closed,
@@ -80,12 +83,10 @@ static struct flow_delta *delta_begin(struct flow_table *t, uint32_t index, bool
         d->total.packets[s] = c->total.packets[side];
         d->total.octets[s] = c->total.octets[side];
         d->total.payload[s] = c->total.payload[side];
-        d->packets[s] = 0;
-        d->octets[s] = d->payload[s] = 0;
     }
     d->ip_version = h->kind & KIND_IP6 ? 6 : 4;
     d->proto = h->proto;
-    d->conn_state = (uint8_t)conn_state(h, c);
+    d->slot = index;
     d->conn_start_ns = c->conn_start_ns;
     d->last_ns = max64(c->conn_start_ns, max64(c->last_ns[0], c->last_ns[1]));
     d->flow_id = c->flow_id;
@@ -100,5 +101,9 @@ struct flow_delta *delta_add(struct flow_table *t, uint32_t index, struct flow_o
 
 void delta_close(struct flow_table *t, uint32_t index, struct flow_out *out)
 {
-    delta_begin(t, index, true, out);
+    struct flow_delta *d = delta_begin(t, index, true, out);
+
+    memset(d->packets, 0, sizeof(d->packets));
+    memset(d->octets, 0, sizeof(d->octets));
+    memset(d->payload, 0, sizeof(d->payload));
 }

@@ -174,6 +174,8 @@ void flow_add(struct flow_table *t, uint32_t index, int side, const struct flow_
         d->packets[s] = a->packets;
         d->octets[s] = a->octets;
         d->payload[s] = a->payload;
+        d->packets[!s] = 0;
+        d->octets[!s] = d->payload[!s] = 0;
     }
     rank_raise(t, index);
     flow_arm(t, index);

@@ -9,8 +9,9 @@
  *   bucket    64/10   every packet: 10 tags of 16 bits, 10 indices, ranks
  *   hot       64      every packet
  *   key6      32      IPv6: every packet (the whole key is compared)
- *   cold      320     line A, B: by the sweep for flows active in this turn; C, D, E: creation,
- * change, end tunnel    40      tunnelled flows only
+ *   cold      320     line A, B: by the sweep for flows active in this turn, and C where there
+ *                     are deltas; C, D, E: creation, change, end
+ *   tunnel    40      tunnelled flows only
  *
  * Sides in hot and cold are canonical (0 = lower address and port), not initiator and responder:
  * turning a flow round flips one bit. Counters in hot are those since the last fold. A side's
@@ -27,6 +28,7 @@
 
 #include <assert.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/hash.h"
@@ -140,20 +142,20 @@ struct flow_cold {
     uint32_t rtt_us;
     uint32_t hash; /* place: bucket and tag */
     uint32_t record_no;
-    uint32_t mpls_top;
+    uint8_t state_before[2]; /* tcp_endpoint before the last change */
+    uint8_t missed;
+    uint8_t reported; /* what deltas have told, REPORTED_... */
     /* D */
     uint8_t mac[2][6];
     uint16_t ingress[2];
     uint16_t vlan[2];
+    uint32_t mpls_top;
     uint16_t quality; /* since the connection began */
     uint8_t basis;
     uint8_t rank;
     uint8_t history_len;
     char history[FLOW_HISTORY_MAX];
     uint8_t icmp_type, icmp_code, has_icmp;
-    uint8_t state_before[2]; /* tcp_endpoint before the last change */
-    uint8_t missed;
-    uint8_t reported; /* what deltas have told, REPORTED_... */
     /* E */
     uint8_t first_flags[2], flags_total[2], tos[2], ttl_min[2], ttl_max[2], side_seen[2];
     uint32_t last_syn[2], last_fin[2], last_rst[2];
@@ -162,6 +164,9 @@ struct flow_cold {
     uint64_t end_ns; /* last packet of the records that are out */
 } __attribute__((aligned(CACHE_LINE)));
 static_assert(sizeof(struct flow_cold) == 5 * CACHE_LINE, "five lines");
+static_assert(offsetof(struct flow_cold, conn_start_ns) == 2 * CACHE_LINE &&
+                  offsetof(struct flow_cold, mac) == 3 * CACHE_LINE,
+              "what a delta reads is in line C");
 
 /* Both addresses, lower first. */
 struct flow_key6 {

@@ -99,6 +99,8 @@ static inline void prefetch_visit(const struct flow_table *t, uint32_t position,
     if (h->packets[0] | h->packets[1]) {
         prefetch_write(&t->cold[far].total);
         prefetch_write(&t->cold[far].base);
+        if (t->deltas)
+            prefetch_write(&t->cold[far].conn_start_ns);
     } else if (is_due(h, tick)) {
         prefetch_cold(t, far);
     }
