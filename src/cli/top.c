@@ -97,17 +97,25 @@ static void draw_line(void *context, enum top_style style, const char *text)
     attrset(0);
 }
 
+/* Whole, over as many lines as it needs: the remedy stands at its end. */
+static void draw_error(struct screen_line *line, const char *text)
+{
+    size_t len = strlen(text), width = (size_t)COLS;
+
+    attrset(A_REVERSE);
+    for (size_t at = 0; at < len && line->row < LINES; at += width)
+        mvaddnstr(line->row++, 0, text + at, COLS);
+    mvaddnstr(line->row++, 0, "asking again; what follows is old", COLS);
+    attrset(0);
+}
+
 static void draw(struct top *t)
 {
     struct screen_line line = {0};
 
     erase();
-    if (t->error[0]) {
-        attrset(A_REVERSE);
-        mvprintw(line.row++, 0, "%.*s", COLS, t->error);
-        mvprintw(line.row++, 0, "%.*s", COLS, "asking again; what follows is old");
-        attrset(0);
-    }
+    if (t->error[0])
+        draw_error(&line, t->error);
     if (LINES > line.row)
         top_render(&t->page, (unsigned)COLS, (unsigned)(LINES - line.row), draw_line, &line);
     refresh();

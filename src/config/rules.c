@@ -17,6 +17,7 @@ static int note_named(struct rules_reader *r)
 {
     uint64_t bit = UINT64_C(1) << (r->rule - r->rules->rule);
 
+    r->line = config_events_line(&r->in);
     if (r->named & bit)
         return RULES_FAIL(r, "\"%s\" has been given before in this file", r->rule->name);
     r->named |= bit;
@@ -49,6 +50,11 @@ static int enter_rule(struct rules_reader *r)
     return note_named(r);
 }
 
+/* Of the rule as a whole: at the line where it begins. */
+#define FAIL_RULE(r, format, ...)                                                                  \
+    config_fail((r)->in.error, -EINVAL, "%s:%u: %s: " format, (r)->in.source, (r)->line,           \
+                (r)->in.path __VA_OPT__(, ) __VA_ARGS__)
+
 static unsigned subject_of(const struct hunt_rule *rule)
 {
     switch (rule->scope) {
@@ -69,23 +75,59 @@ static bool was_given(unsigned given, const char *key)
 }
 
 /* Conditions that fit what the rule looks at. */
-static int check_subject(struct rules_reader *r)
+static int check_measures(struct rules_reader *r, unsigned subject)
 {
     const struct hunt_rule *rule = r->rule;
-    unsigned subject = subject_of(rule);
 
     for (unsigned i = 0; i < rule->condition_count; i++)
         if (!(hunt_measures[rule->condition[i].measure].subjects & subject))
-            return RULES_FAIL(r, "%s cannot be measured of this scope (%s%s)",
-                              hunt_measures[rule->condition[i].measure].name,
-                              alert_scope_names[rule->scope], rule->by_port ? " by port" : "");
-    bool service = subject & (SUBJECT_FLOW | SUBJECT_EDGE | SUBJECT_SERVICE);
-    if (!service && (rule->port_count || rule->allow_port_count || rule->proto))
-        return RULES_FAIL(r, "ports and proto need scope flow, or group_by: [port]");
+            return FAIL_RULE(r, "%s cannot be measured of this scope (%s%s)",
+                             hunt_measures[rule->condition[i].measure].name,
+                             alert_scope_names[rule->scope], rule->by_port ? " by port" : "");
     if (rule->compare && subject == SUBJECT_GROUP)
-        return RULES_FAIL(r, "compare needs scope flow, pair or host");
+        return FAIL_RULE(r, "compare needs scope flow, pair or host");
     if (rule->mads > 0 && !rule->compare && subject != SUBJECT_HOST)
-        return RULES_FAIL(r, "mads needs scope host, or compare");
+        return FAIL_RULE(r, "mads needs scope host, or compare");
+    return 0;
+}
+
+/* What belongs to connections: hosts and groups as a whole have neither service nor other end. */
+static int check_ends(struct rules_reader *r, unsigned subject)
+{
+    const struct hunt_rule *rule = r->rule;
+
+    if (!(subject & SUBJECTS_SERVICE) &&
+        (rule->port_count || rule->allow_port_count || rule->proto))
+        return FAIL_RULE(r, "ports and proto need scope flow, or group_by: [port]");
+    if (subject & SUBJECT_HOSTS && rule->direction != DIRECTION_ANY)
+        return FAIL_RULE(r, "direction needs scope flow or pair, or group_by: [port]");
+    return 0;
+}
+
+static bool word_has_value(int word, unsigned subject)
+{
+    switch (word) {
+    case WORD_PEER:
+        return subject & SUBJECTS_PEER;
+    case WORD_SERVICE:
+        return subject & SUBJECTS_PEER & SUBJECTS_SERVICE;
+    case WORD_PORT:
+        return subject & SUBJECTS_SERVICE;
+    default:
+        return word >= MEASURE_COUNT || hunt_measures[word].subjects & subject;
+    }
+}
+
+static int check_text(struct rules_reader *r, unsigned subject)
+{
+    const char *at = r->rule->template;
+
+    while ((at = strchr(at, '{')) != NULL) {
+        size_t len = strcspn(++at, "}");
+        if (!word_has_value(hunt_word_find(at, len), subject))
+            return FAIL_RULE(r, "{%.*s} says nothing of this scope (%s%s)", (int)len, at,
+                             alert_scope_names[r->rule->scope], r->rule->by_port ? " by port" : "");
+    }
     return 0;
 }
 
@@ -98,7 +140,7 @@ static int settle_levels(struct rules_reader *r, unsigned given)
     if (was_given(given, "when") && !was_given(given, "levels"))
         rule->level_count = 0;
     if (rule->level_count && rule->condition[0].at_most)
-        return RULES_FAIL(r, "levels need a first condition with >=");
+        return FAIL_RULE(r, "levels need a first condition with >=");
     if (rule->level_count && rule->level[0] < rule->condition[0].value)
         rule->level[0] = rule->condition[0].value;
     return 0;
@@ -107,10 +149,14 @@ static int settle_levels(struct rules_reader *r, unsigned given)
 static int check_rule(struct rules_reader *r, unsigned given)
 {
     struct hunt_rule *rule = r->rule;
+    unsigned subject = subject_of(rule);
 
     if (r->is_new && (!was_given(given, "scope") || !rule->condition_count))
-        return RULES_FAIL(r, "a new rule needs scope and when");
-    int rc = check_subject(r);
+        return FAIL_RULE(r, "\"%s\" is not built in, and a new rule needs scope and when",
+                         rule->name);
+    int rc = check_measures(r, subject);
+    rc = rc ? rc : check_ends(r, subject);
+    rc = rc ? rc : check_text(r, subject);
     if (rule->scope == SCOPE_FLOW)
         rule->window = rule->by_port = 0; /* a flow has neither */
     return rc ? rc : settle_levels(r, given);

@@ -14,6 +14,7 @@ struct rules_reader {
     struct hunt_rules *rules;
     struct hunt_rule *rule; /* at hand */
     bool is_new;            /* not one that was there before */
+    unsigned line;          /* where it begins */
     uint64_t named;         /* rules that this file has named, as bits */
 };
 

@@ -40,6 +40,7 @@ static int read_condition(struct rules_reader *r, void *context)
     struct hunt_rule *rule = r->rule;
     struct hunt_condition *c = &rule->condition[rule->condition_count];
     int m = hunt_measure_find(config_events_scalar(&r->in)), rc;
+    char quoted[CONFIG_QUOTED_MAX];
 
     (void)context;
     if (m < 0)
@@ -52,13 +53,14 @@ static int read_condition(struct rules_reader *r, void *context)
     if ((rc = config_events_pull(&r->in)) ||
         (rc = rules_want_scalar(r, expected_value[hunt_measures[m].unit])))
         return rc;
-    const char *text = config_events_scalar(&r->in);
+    const char *given = config_events_scalar(&r->in), *text = given;
     bool at_most = strncmp(text, "<=", 2) == 0;
     if (at_most || strncmp(text, ">=", 2) == 0)
         text += 2;
     text += strspn(text, " ");
     if (!parse_value((enum hunt_measure)m, text, &c->value))
-        return RULES_FAIL(r, "expected \">= VALUE\" or \"<= VALUE\", VALUE being %s",
+        return RULES_FAIL(r, "\"%s\" is not %s, with >= or <= before it",
+                          config_quote(given, quoted, sizeof(quoted)),
                           expected_value[hunt_measures[m].unit]);
     c->measure = (uint8_t)m;
     c->at_most = at_most;

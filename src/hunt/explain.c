@@ -248,16 +248,6 @@ static uint64_t id_add(uint64_t id, const void *bytes, size_t len)
     return id;
 }
 
-static bool has_peer(unsigned subject)
-{
-    return subject & (SUBJECT_FLOW | SUBJECT_PAIR | SUBJECT_EDGE);
-}
-
-static bool has_service(unsigned subject)
-{
-    return subject & (SUBJECT_FLOW | SUBJECT_EDGE | SUBJECT_SERVICE);
-}
-
 uint64_t hunt_alert_id(const struct hunt_rule *r, const struct hunt_subject *s)
 {
     unsigned subject = hunt_rule_subject(r);
@@ -265,9 +255,9 @@ uint64_t hunt_alert_id(const struct hunt_rule *r, const struct hunt_subject *s)
     uint64_t id = id_add(0xcbf29ce484222325u, r->name, strlen(r->name));
 
     id = id_add(id, &s->host, sizeof(s->host));
-    if (has_peer(subject))
+    if (subject & SUBJECTS_PEER)
         id = id_add(id, &s->peer, sizeof(s->peer));
-    if (has_service(subject))
+    if (subject & SUBJECTS_SERVICE)
         id = id_add(id, service, sizeof(service));
     return id ? id : 1;
 }
@@ -287,10 +277,10 @@ void hunt_alert(const struct hunt_rule *r, const struct hunt_subject *s, int lev
     a->severity = (uint8_t)(severity < SEVERITY_COUNT ? severity : SEVERITY_COUNT - 1);
     a->host = s->host;
     a->group_bits = (uint8_t)group_bits(r, &s->host);
-    a->has_peer = has_peer(subject);
+    a->has_peer = (subject & SUBJECTS_PEER) != 0;
     if (a->has_peer)
         a->peer = s->peer;
-    a->has_port = has_service(subject);
+    a->has_port = (subject & SUBJECTS_SERVICE) != 0;
     a->port = a->has_port ? s->port : 0;
     a->proto = a->has_port ? s->proto : 0;
     a->flow_id = s->flow_id;

@@ -5,7 +5,6 @@ import collections
 import json
 import os
 import re
-import signal
 import time
 
 import pytest
@@ -15,11 +14,10 @@ import lab
 from patience import waited
 from redis_server import Server, needed
 from test_redis import INSIDE, OCTETS, ask, frames, start, status, told, wait_octets
-from traffic import has_xdp, replay, tool
+from traffic import Steady, has_xdp
 
 pytestmark = [lab.needed, needed, pytest.mark.skipif(not has_xdp(), reason='no blast: built without libxdp')]
 
-HOSTS, RATE = 300, 20000
 BUSY = '10.0.'  # where the hosts of blast are
 RULES = '''rules:
   - name: loud
@@ -28,21 +26,6 @@ RULES = '''rules:
     when: {octets_out: ">= 1k"}
 '''
 LOUD = {f'10.0.0.{i}' for i in range(8)}
-
-
-class Traffic:
-    """Inside hosts that speak with an outside one all the time; and a quiet one, which has spoken once."""
-
-    def __init__(self, net, rate=RATE, hosts=HOSTS):
-        self.net, self.rate, self.hosts, self.sent, self.replayed = net, rate, hosts, 0, 0
-        self.blast = net.sender.start(tool('blast'), '-t', 1000, '-r', rate, '-f', hosts, '-b', 'gen0')
-
-    def replay(self, frames):
-        self.replayed += replay(self.net, frames)
-
-    def stop(self):
-        self.blast.stop(signal.SIGINT)
-        self.sent = json.loads(self.blast.stdout)['sent']  # all that left the interface
 
 
 def resident(sensor):
@@ -135,7 +118,7 @@ def lose_and_find(net, server, down=1.0, growth=32 << 20, **kw):
     """Killed, down for a while, and there again with nothing in it."""
     early_in_an_hour()
     sensor = begin(net, server)
-    traffic = Traffic(net, **kw)
+    traffic = Steady(net, **kw)
     traffic.replay(frames(100))
     wait_octets(server, INSIDE, 100 * OCTETS)
     wait_alerts(server, net)
@@ -167,7 +150,7 @@ def test_flushed(net):
     early_in_an_hour()
     server = Server(net)
     sensor = begin(net, server)
-    traffic = Traffic(net)
+    traffic = Steady(net)
     traffic.replay(frames(100))
     wait_octets(server, INSIDE, 100 * OCTETS)
     wait_alerts(server, net)
@@ -185,7 +168,7 @@ def test_paused(net):
     server = Server(net)
     sensor = begin(net, server)
     server.client.client_pause(4000)
-    traffic = Traffic(net)
+    traffic = Steady(net)
     traffic.replay(frames(100))
     sensor.wait_line('redis: .*did not answer within redis.timeout')
     goes_on(sensor, traffic)
@@ -199,7 +182,7 @@ def test_out_of_memory(net):
     early_in_an_hour()
     server = Server(net, '--maxmemory', '1', '--maxmemory-policy', 'noeviction')
     sensor = begin(net, server)
-    traffic = Traffic(net)
+    traffic = Steady(net)
     traffic.replay(frames(100))
     sensor.wait_line('redis: .*out of memory: raise its maxmemory')
     goes_on(sensor, traffic)
@@ -221,7 +204,7 @@ def test_wrong_password(net):
     password.chmod(0o644)
     sensor = begin(net, server, '--redis.user=weir', f'--redis.password_file={password}', '--redis.database=3',
                    connected=False)
-    traffic = Traffic(net)
+    traffic = Steady(net)
     traffic.replay(frames(100))
     sensor.wait_line('redis: .*wants other credentials: see redis.user')
     goes_on(sensor, traffic)
@@ -240,7 +223,7 @@ def test_the_sensor_starts_again_inside_a_window(net):
     early_in_an_hour()
     server = Server(net)
     first = begin(net, server)
-    traffic = Traffic(net)
+    traffic = Steady(net)
     wait_alerts(server, net)
     assert first.stop() == 0, first.stderr
     second = begin(net, server)

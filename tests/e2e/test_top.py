@@ -176,6 +176,40 @@ def test_in_a_terminal(net, terminal):
     assert screen.end() == 0
 
 
+def test_terminals_of_any_size_and_a_sensor_that_is_killed(net, terminal):
+    sensor = start(net, Server(net))
+    replay(net, two_uploaders())
+    at = f'--sensor.control={sensor.control}'
+    wait_hosts({INSIDE: []}, at)
+    screens = {(rows, columns): terminal(at, rows=rows, columns=columns) for rows, columns in ((24, 80), (5, 20), (1, 1))}
+    for screen in screens.values():
+        screen.type('oircpahx?1mt\t\x1b[A\x1b[B')
+    screens[24, 80].wait_text('weir top - one')
+    screens[5, 20].wait_text('weir top')
+    sensor.kill()
+    screens[24, 80].wait_text('asking again')
+    for screen in screens.values():
+        screen.type('q')
+        assert screen.end() == 0
+
+
+def test_redis_that_refuses(net, terminal):
+    server = Server(net, '--requirepass', 'secret')
+    password = net.folder / 'password'
+    password.write_text('wrong\n')
+    args = ('--redis', f'--redis.address={server.address}', f'--redis.password_file={password}')
+    assert top('--once', *args, code=1).startswith(f'weir top: redis: {server.address}: it wants other credentials: see redis.user')
+    assert top('--once', *args[:2], code=1).startswith(f'weir top: redis: {server.address}: it wants other credentials')
+    screen = terminal(*args)
+    screen.wait_text(r'see\s+redis\.user')
+    password.write_text('secret\n')
+    screen.wait_text('fleet of 0 sensors')
+    server.kill()
+    screen.wait_text('asking again')
+    screen.type('q')
+    assert screen.end() == 0
+
+
 @pytest.mark.parametrize('end', ['\x03', signal.SIGTERM])
 def test_the_terminal_is_given_back(net, terminal, end):
     screen = terminal(f'--sensor.control={net.folder}/none.sock')

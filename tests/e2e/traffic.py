@@ -42,6 +42,22 @@ def replay(net, frames, interface='gen0', space=None, rate=20000):
     return len(frames)
 
 
+class Steady:
+    """Hosts from 10.0.0.0 on speak with 11.0.0.1 all the time. The far end must have an XDP program."""
+
+    def __init__(self, net, rate=20000, hosts=300):
+        self.net, self.rate, self.hosts, self.sent, self.replayed = net, rate, hosts, 0, 0
+        self.blast = net.sender.start(tool('blast'), '-t', 1000, '-r', rate, '-f', hosts, '-b', 'gen0')
+
+    def replay(self, frames):
+        """Others speak too."""
+        self.replayed += replay(self.net, frames)
+
+    def stop(self):
+        self.blast.stop(signal.SIGINT)
+        self.sent = json.loads(self.blast.stdout)['sent']  # all that left the interface
+
+
 class Receiver:
     """tests/harness/receive on a source, in the sensor's namespace."""
 

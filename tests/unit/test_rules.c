@@ -162,20 +162,20 @@ static void errors_name_line_key_and_what_was_expected(void **state)
         {"rules:\n  - name: x\n    scope: flow\n    when: {octets: 5}\n",
          "rules.yaml:4: rules[0].when.octets: no such measure (weir hunts --measures lists all)"},
         {"rules:\n  - name: x\n    scope: flow\n    when: {octets_out: many}\n",
-         "rules.yaml:4: rules[0].when.octets_out: expected \">= VALUE\" or \"<= VALUE\", VALUE "
-         "being a number of octets (1500, 20M, 2G)"},
+         "rules.yaml:4: rules[0].when.octets_out: \"many\" is not a number of octets (1500, 20M, "
+         "2G), with >= or <= before it"},
         {"rules:\n  - name: x\n    scope: flow\n    when: {age: 5 lightyears}\n",
-         "rules.yaml:4: rules[0].when.age: expected \">= VALUE\" or \"<= VALUE\", VALUE being a "
-         "duration (30s, 10m, 4h)"},
+         "rules.yaml:4: rules[0].when.age: \"5 lightyears\" is not a duration (30s, 10m, 4h), with "
+         ">= or <= before it"},
         {"rules:\n  - name: x\n    scope: flow\n    when: {ratio: 2}\n",
-         "rules.yaml:4: rules[0].when.ratio: expected \">= VALUE\" or \"<= VALUE\", VALUE being a "
-         "number between -1 and 1"},
+         "rules.yaml:4: rules[0].when.ratio: \"2\" is not a number between -1 and 1, with >= or <= "
+         "before it"},
         {"rules:\n  - name: x\n    scope: host\n",
-         "rules.yaml:4: rules[0]: a new rule needs scope and when"},
+         "rules.yaml:2: rules[0]: \"x\" is not built in, and a new rule needs scope and when"},
         {"rules:\n  - name: x\n    scope: host\n    when: {age: 5m}\n",
-         "rules.yaml:5: rules[0]: age cannot be measured of this scope (host)"},
+         "rules.yaml:2: rules[0]: age cannot be measured of this scope (host)"},
         {"rules:\n  - name: x\n    scope: host\n    when: {opened: 5}\n    ports: [25]\n",
-         "rules.yaml:6: rules[0]: ports and proto need scope flow, or group_by: [port]"},
+         "rules.yaml:2: rules[0]: ports and proto need scope flow, or group_by: [port]"},
         {"rules:\n  - name: beacon\n    ports: [25, 99999]\n",
          "rules.yaml:3: rules[0].ports[1]: \"99999\" is not a port (0..65535)"},
         {"rules:\n  - name: beacon\n    ports: {a: b}\n",
@@ -203,9 +203,18 @@ static void errors_name_line_key_and_what_was_expected(void **state)
          "rules.yaml:3: rules[0].compare: \"age\" is not a measure of hosts, or none (weir hunts "
          "--measures)"},
         {"rules:\n  - name: long-connection\n    mads: 5\n",
-         "rules.yaml:4: rules[0]: mads needs scope host, or compare"},
+         "rules.yaml:2: rules[0]: mads needs scope host, or compare"},
         {"rules:\n  - name: x\n    scope: group\n    when: {opened: 5}\n    compare: opened\n",
-         "rules.yaml:6: rules[0]: compare needs scope flow, pair or host"},
+         "rules.yaml:2: rules[0]: compare needs scope flow, pair or host"},
+        {"rules:\n  - name: x\n    scope: host\n    when: {opened: 5}\n    direction: inbound\n",
+         "rules.yaml:2: rules[0]: direction needs scope flow or pair, or group_by: [port]"},
+        {"rules:\n  - name: x\n    scope: host\n    when: {opened: 5}\n    text: '{host} {peer}'\n",
+         "rules.yaml:2: rules[0]: {peer} says nothing of this scope (host)"},
+        {"rules:\n  - name: x\n    scope: pair\n    when: {opened: 5}\n    text: '{service}'\n",
+         "rules.yaml:2: rules[0]: {service} says nothing of this scope (pair)"},
+        {"rules:\n  - name: x\n    scope: pair\n    when: {opened: 5}\n    text: '{age}'\n",
+         "rules.yaml:2: rules[0]: {age} says nothing of this scope (pair)"},
+        {"- name: beacon\n", "rules.yaml:1: expected rules:, found a list"},
         {"rules:\n\t- name: beacon\n",
          "rules.yaml:2: not valid YAML: found character that cannot start any token"},
         {"rules:\n  - name: !secret beacon\n", "rules.yaml:2: rules[0].name: tags (!) are not "
