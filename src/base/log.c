@@ -11,6 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define PIECE 512u /* what a write takes at once where poll() says so */
+
 static const struct {
     const char *name;
     int syslog; /* RFC 5424 severity */
@@ -110,4 +112,29 @@ void log_line(struct log *log, enum log_level level, const char *format, ...)
         len = sizeof(line) - 1;
     if (!write_line(log, line, len))
         atomic_fetch_add(&log->dropped, 1);
+}
+
+static uint64_t now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_nsec / 1000000u;
+}
+
+bool log_text(struct log *log, const char *text, size_t len, unsigned timeout_ms)
+{
+    struct pollfd ready = {.fd = log->fd, .events = POLLOUT};
+    uint64_t until = now_ms() + timeout_ms, now;
+
+    while (len && (now = now_ms()) <= until) {
+        if (poll(&ready, 1, (int)(until - now)) != 1 || !(ready.revents & POLLOUT))
+            break;
+        ssize_t n = write(log->fd, text, len < PIECE ? len : PIECE);
+        if (n < 0 && errno != EINTR && errno != EAGAIN)
+            break;
+        text += n > 0 ? n : 0;
+        len -= n > 0 ? (size_t)n : 0;
+    }
+    return len == 0;
 }

@@ -13,6 +13,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "weir/config.h"
@@ -36,3 +37,7 @@ void log_line(struct log *, enum log_level, const char *format, ...)
 #define log_warning(log, ...) log_line(log, LOG_WARNING, __VA_ARGS__)
 #define log_info(log, ...) log_line(log, LOG_INFO, __VA_ARGS__)
 #define log_debug(log, ...) log_line(log, LOG_DEBUG, __VA_ARGS__)
+
+/* Text as it is, whatever the level. Waits for who reads the log, but no longer than so in all;
+ * false when not all could be written. */
+bool log_text(struct log *, const char *text, size_t len, unsigned timeout_ms);

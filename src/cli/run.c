@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -12,6 +13,8 @@
 #include "core/sandbox.h"
 #include "core/sensor.h"
 #include "format/format.h"
+
+#define TELL_MS 1000 /* that the last words wait for a reader */
 
 enum {
     OPTION_SOURCE,
@@ -116,6 +119,21 @@ static int prepare(struct run *r)
     return CLI_OK;
 }
 
+/* At the end, where nobody needs to read it: what stands still must not keep the process. */
+static void tell_ledger(struct run *r, struct sensor *sensor)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+
+    if (!out)
+        return;
+    sensor_print_ledger(sensor, out);
+    if (fclose(out) == 0)
+        (void)log_text(&r->log, text, size, TELL_MS);
+    free(text);
+}
+
 static int run_sensor(struct run *r)
 {
     struct sensor_options sensor_options = {.config = &r->args.config,
@@ -135,7 +153,7 @@ static int run_sensor(struct run *r)
         return CLI_FAILURE;
     }
     int rc = sensor_run(sensor);
-    sensor_print_ledger(sensor, stderr);
+    tell_ledger(r, sensor);
     sensor_destroy(sensor);
     return rc ? CLI_FAILURE : CLI_OK;
 }

@@ -1,5 +1,6 @@
 """`weir run` as its users and their service managers meet it: what goes in comes out, signals do what they say, and
 whatever is taken away (stdout, interface, file) is told in one line."""
+import fcntl
 import json
 import os
 import re
@@ -310,6 +311,20 @@ def test_closed_stdout_ends_it(net):
     os.close(end)
     text = check_end(sensor, sent, code=1)
     assert len(re.findall('stdout: Broken pipe', text)) == 1, text
+
+
+def test_a_log_that_nobody_reads_does_not_hold_it(net):
+    read, write = os.pipe()
+    fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, 4096)
+    os.write(write, b'.' * 4096)
+    with open(net.folder / 'out', 'wb') as out:
+        child = subprocess.Popen(net.sensor.argv(lab.weir_binary(), 'run', '-i', 'mon0', '-f', 'json'), stdin=subprocess.DEVNULL,
+                                 stdout=out, stderr=write, preexec_fn=lab.end_with_us)
+    os.close(write)
+    lab.wait_for(lambda: len(os.listdir(f'/proc/{child.pid}/task')) >= 3, 'its threads')
+    child.send_signal(signal.SIGTERM)
+    assert child.wait(lab.PATIENCE) == 0
+    os.close(read)
 
 
 def test_a_full_disk_at_the_end_is_told(net):

@@ -134,6 +134,23 @@ static void the_journal_gets_its_prefix(void **state)
     pipe_close(&p);
 }
 
+static void text_waits_for_a_reader_but_not_for_ever(void **state)
+{
+    (void)state;
+    static char text[20000];
+    struct pipe_log p;
+
+    pipe_open(&p);
+    memset(text, 'x', sizeof(text));
+    assert_true(fcntl(p.fd[1], F_SETPIPE_SZ, 4096) >= 4096);
+    assert_true(log_text(&p.log, "ledger closed\n", 14, 1000));
+    assert_string_equal(pipe_read(&p), "ledger closed\n");
+    assert_false(log_text(&p.log, text, sizeof(text), 20));
+    pipe_read(&p);
+    assert_true(log_text(&p.log, "again\n", 6, 0));
+    pipe_close(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -142,6 +159,7 @@ int main(void)
         cmocka_unit_test(an_event_is_one_line),
         cmocka_unit_test(a_full_pipe_stops_nobody),
         cmocka_unit_test(the_journal_gets_its_prefix),
+        cmocka_unit_test(text_waits_for_a_reader_but_not_for_ever),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
