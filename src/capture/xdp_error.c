@@ -38,6 +38,9 @@ static const struct explanation explanations[] = {
     {XDP_STEP_LOAD, -EPERM,
      "the kernel refuses the XDP program: give CAP_BPF and CAP_NET_ADMIN, outside of a user "
      "namespace"},
+    {XDP_STEP_LOAD, -EACCES,
+     "the kernel refuses the XDP program: where sockets share a queue, or capture.ignore_* is set, "
+     "it needs CAP_PERFMON, too"},
     {XDP_STEP_LOAD, 0,
      "the kernel refuses the XDP program: it needs Linux 5.18 or later with CONFIG_BPF_SYSCALL"},
     {XDP_STEP_ATTACH, -EPERM, "may not attach the XDP program: give CAP_NET_ADMIN and CAP_BPF"},

@@ -281,6 +281,17 @@ def test_four_rights_are_enough(net):
     check_identity(sent, receiver.stop())
 
 
+@pytest.mark.parametrize('option', ['--capture.workers=2', '--capture.ignore_ports=22'])
+def test_reading_headers_needs_one_right_more(net, option):
+    before = net.sensor.link('mon0')
+    assert 'CAP_PERFMON' in refusal(net, 'xdp:mon0', option, wrap=with_rights(*RIGHTS))
+    assert unchanged(net.sensor, 'mon0', before)
+    receiver = Receiver(net, 'xdp:mon0', option, wrap=with_rights(*RIGHTS, 'perfmon'))
+    sent = replay(net, [eth(udp()) for _ in range(200)])
+    receiver.wait(lambda r: r['delivered'] == sent, 'all delivered')
+    check_identity(sent, receiver.stop())
+
+
 @pytest.mark.parametrize('missing', RIGHTS)
 def test_missing_right_is_named(net, missing):
     before = net.sensor.link('mon0')
