@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/prefetch.h"
 #include "decode/cursor.h"
 #include "decode/fast.h"
 #include "decode/ip_header.h"
@@ -128,9 +129,9 @@ void decode_packet(const struct decode_options *options, struct packet *p,
  * every eighth packet of the burst was IPv6. */
 static inline void prefetch_frame(const struct packet *p, bool second_line)
 {
-    __builtin_prefetch(p->data);
+    prefetch_read(p->data);
     if (second_line)
-        __builtin_prefetch(p->data + CACHE_LINE);
+        prefetch_read(p->data + CACHE_LINE);
 }
 
 void decode_burst(const struct decode_options *options, struct burst *burst,

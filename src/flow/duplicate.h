@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 
+#include "base/prefetch.h"
 #include "flow/entry.h"
 
 #define DUPLICATE_SLOTS 4096
@@ -39,7 +40,7 @@ static inline uint64_t duplicate_digest(const struct flow_probe *probe, const st
 
 static inline void duplicate_prefetch(const struct duplicates *d, uint64_t digest)
 {
-    __builtin_prefetch(&d->slot[digest % DUPLICATE_SLOTS], 1);
+    prefetch_write(&d->slot[digest % DUPLICATE_SLOTS]);
 }
 
 static inline bool duplicate_seen(struct duplicates *d, uint64_t digest, const struct packet *p)

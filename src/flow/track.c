@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/prefetch.h"
 #include "flow/begin.h"
 #include "flow/bucket.h"
 #include "flow/duplicate.h"
@@ -318,16 +319,16 @@ static inline void pass_keys(struct flow_table *t, const struct packet *packet, 
     for (uint32_t i = span.from; i < span.to; i++) {
         struct flow_probe *probe = &t->probe[i];
         key_finish(probe);
-        __builtin_prefetch(&t->bucket[bucket_first(t, bucket_hash(probe->key.value.place))]);
+        prefetch_read(&t->bucket[bucket_first(t, bucket_hash(probe->key.value.place))]);
     }
 }
 
 /* The cold lines that a change of state writes. */
 static inline void prefetch_change(const struct flow_cold *c)
 {
-    __builtin_prefetch(&c->conn_start_ns, 1);
-    __builtin_prefetch(c->mac, 1);
-    __builtin_prefetch(c->first_flags, 1);
+    prefetch_write(&c->conn_start_ns);
+    prefetch_write(c->mac);
+    prefetch_write(c->first_flags);
 }
 
 /* A flow that is likely new needs an entry: in a full table, that of a flow that will have to go.
@@ -338,13 +339,13 @@ static void prefetch_newcomer(const struct flow_table *t, uint32_t hash)
 
     if (t->live < t->max_flows)
         return;
-    __builtin_prefetch(&t->bucket[bucket_other(t, first, bucket_tag(hash))], 1);
+    prefetch_write(&t->bucket[bucket_other(t, first, bucket_tag(hash))]);
     uint32_t index = bucket_candidate(&t->bucket[first]);
     if (!index)
         return;
-    __builtin_prefetch(&t->hot[index], 1);
+    prefetch_write(&t->hot[index]);
     for (size_t line = 0; line < sizeof(struct flow_cold); line += CACHE_LINE)
-        __builtin_prefetch((const char *)&t->cold[index] + line, 1);
+        prefetch_write((const char *)&t->cold[index] + line);
 }
 
 /* Second pass: candidates by tag, hot lines on their way. */
@@ -364,9 +365,9 @@ static void pass_candidates(struct flow_table *t, const struct packet *packet, s
             prefetch_newcomer(t, hash);
             continue;
         }
-        __builtin_prefetch(&t->hot[probe->index], 1);
+        prefetch_write(&t->hot[probe->index]);
         if (probe->key.blocks == 3)
-            __builtin_prefetch(&t->key6[probe->index]);
+            prefetch_read(&t->key6[probe->index]);
         if (packet[i].tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST))
             prefetch_change(&t->cold[probe->index]);
     }
