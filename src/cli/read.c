@@ -44,7 +44,7 @@ static const struct cli_command command = {
     .name = "read",
     .about = "Reads captures and writes their flow records to stdout, ordered by end time;\n"
              "the loss ledger goes to stderr. Captures are pcap or pcapng, also gzipped;\n"
-             "- is standard input.",
+             "- is standard input. With -w alone records are sent as they come, like a sensor's.",
     .operand = "CAPTURE",
     .options = options,
     .examples = "  weir read capture.pcap\n"
@@ -61,7 +61,7 @@ struct reader {
     struct cli_send *send;                /* NULL = no collectors */
     struct capture_filter *filter;
     struct pipeline *pipeline;
-    struct record_order *order;
+    struct record_order *order; /* NULL = only collectors get records, and as they come */
     struct hunting *hunting; /* NULL = flows are written, not alerts */
     uint64_t hunted;         /* records that are not written for that */
     struct cli_output output;
@@ -77,7 +77,7 @@ static void fail(struct reader *r, const char *text)
     r->exit_code = CLI_FAILURE;
 }
 
-/* In order. A failed write is told at the end. */
+/* A failed write is told at the end. */
 static void write_record(void *context, const struct flow_record *record)
 {
     struct reader *r = context;
@@ -193,7 +193,7 @@ static void read_file(struct reader *r, const char *path, uint16_t port)
 static void write_all(struct reader *r, struct ledger *ledger)
 {
     write_edge(r, r->encoder ? r->encoder->head : NULL);
-    int rc = record_order_flush(r->order);
+    int rc = r->order ? record_order_flush(r->order) : 0;
     if (rc)
         fail(r, "temporary file: cannot be read back, records are missing");
     write_edge(r, r->encoder ? r->encoder->tail : NULL);
@@ -226,12 +226,13 @@ static int start(struct reader *r)
 {
     struct pipeline_options pipeline = {.config = r->config,
                                         .notices = r->encoder && r->encoder->per_connection,
-                                        .record =
-                                            r->hunting && !r->send ? count_record : order_record,
+                                        .record = r->encoder ? order_record
+                                                  : r->send  ? write_record
+                                                             : count_record,
                                         .deltas = r->hunting ? hunt_deltas : NULL,
                                         .turn = r->hunting ? hunt_turn : NULL,
                                         .context = r};
-    int rc = record_order_create(ORDER_IN_MEMORY, write_record, r, &r->order);
+    int rc = r->encoder ? record_order_create(ORDER_IN_MEMORY, write_record, r, &r->order) : 0;
 
     if (!rc)
         rc = pipeline_create(&pipeline, &r->pipeline);

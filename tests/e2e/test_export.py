@@ -613,6 +613,23 @@ def test_interrupted_read_ends_with_what_it_has(captures, tmp_path, number):
     assert account(err)[0] == 'weir: interrupted: what comes behind was not read'
 
 
+@pytest.mark.parametrize('face, comes', [((), True), (('-f', 'json'), False)])
+def test_records_for_collectors_alone_are_not_held(captures, tmp_path, face, comes):
+    """They are written while the capture is being read; with stdout all are held, to be ordered."""
+    path = tmp_path / 'x.ipfix'
+    reading, writing = os.pipe()
+    program = start_read('-w', path, *face, '-', stdin=reading)
+    os.close(reading)
+    with os.fdopen(writing, 'wb') as pipe, open(captures['many'], 'rb') as capture:
+        pipe.write(capture.read(8_000_000))
+        pipe.flush()
+        with open(f'/proc/{program.pid}/wchan') as wchan:
+            wait_for(lambda: 'pipe' in (wchan.seek(0) or wchan.read()), 'it to have read all')
+        assert (path.exists() and path.stat().st_size > 0) == comes
+    out, err = program.communicate(timeout=PATIENCE)
+    assert Ledger(err).closed and len([r for r in dump(path) if 'scope' not in r]) > 0, err
+
+
 def test_interrupt_ends_the_wait_for_a_collector(captures, tmp_path):
     with socket.create_server(('127.0.0.1', 0)) as deaf:
         program = start_read('-w', f'tcp://127.0.0.1:{deaf.getsockname()[1]}', '--export.queue', '256KiB',
