@@ -11,6 +11,13 @@
 #define XDP_QUEUES_MAX 128
 #define XDP_PORT_WORDS (65536 / 64)
 
+/* What is ignored lies in two sets; a set has two tables of networks, for IPv4 and IPv6. */
+#define XDP_SETS 2
+#define XDP_TABLES (2 * XDP_SETS)
+#define XDP_NETWORKS_MAX 256 /* of a table */
+#define XDP_NETWORK_ENTRIES (XDP_TABLES * XDP_NETWORKS_MAX)
+#define XDP_PORT_ENTRIES (XDP_SETS * XDP_PORT_WORDS)
+
 /* How much of a packet chooses among the sockets of its queue. */
 enum xdp_spread {
     XDP_SPREAD_NONE,     /* one socket per queue: the packet is not looked at */
@@ -23,7 +30,18 @@ enum xdp_spread {
 struct xdp_settings {
     uint64_t key[2]; /* of the hash */
     uint32_t spread; /* enum xdp_spread */
-    uint32_t has_networks4, has_networks6, has_ports;
+    uint32_t unused;
+};
+
+/* That of IPv4 is the low half. */
+struct xdp_address {
+    uint64_t high, low;
+};
+
+/* The addresses of a network, from first to last. In a table they ascend, and none meets another.
+ */
+struct xdp_range {
+    struct xdp_address first, last;
 };
 
 /* The sockets of one queue: first, first + 1, ... first + count - 1 in the map of sockets. */
@@ -38,7 +56,7 @@ struct xdp_queue_sockets {
  */
 struct xdp_control {
     uint32_t running;
-    uint32_t unused;
+    uint32_t ignoring; /* 0: nothing is ignored; 1, 2: what the first or second set says */
     struct xdp_queue_sockets queue[XDP_QUEUES_MAX];
 };
 
@@ -55,21 +73,10 @@ struct xdp_counters {
     uint64_t padding[5];               /* to whole cache lines */
 };
 
-/* One end of a conversation; an IPv4 address is the low half. */
+/* One end of a conversation. */
 struct xdp_endpoint {
-    uint64_t high, low;
+    struct xdp_address address;
     uint32_t port;
-};
-
-/* Keys of the prefix tries of networks to ignore; the address is in network order. */
-struct xdp_network4 {
-    uint32_t length;
-    uint8_t address[4];
-};
-
-struct xdp_network6 {
-    uint32_t length;
-    uint8_t address[16];
 };
 
 /* Finalizer of MurmurHash3 (public domain): every bit of the input reaches every bit of the
@@ -85,7 +92,9 @@ static inline uint64_t xdp_mix(uint64_t x)
 
 static inline uint64_t xdp_endpoint_hash(const struct xdp_endpoint *e, const uint64_t key[2])
 {
-    return xdp_mix(xdp_mix(xdp_mix(e->low ^ key[0]) ^ e->high ^ key[1]) + e->port + key[0]);
+    const struct xdp_address *a = &e->address;
+
+    return xdp_mix(xdp_mix(xdp_mix(a->low ^ key[0]) ^ a->high ^ key[1]) + e->port + key[0]);
 }
 
 /* The same for both directions: the sum does not tell its terms apart. Without the key nobody can

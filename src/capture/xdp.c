@@ -1,7 +1,6 @@
 #include <errno.h>
 #include <linux/ethtool.h>
 #include <linux/if_packet.h>
-#include <linux/membarrier.h>
 #include <linux/sockios.h>
 #include <net/if.h>
 #include <stdio.h>
@@ -9,8 +8,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "capture/xdp_port.h"
@@ -19,7 +16,6 @@
 #define ETHERNET_OVERHEAD 22u /* header and a VLAN tag, beside the MTU */
 #define CHUNK_SMALL 2048u
 #define CHUNK_LARGE 4096u
-#define STOP_PAUSE_NS 50000000
 #define LEFT_TRIES 25
 #define LEFT_WAIT_US 20000
 
@@ -242,18 +238,11 @@ static int xdp_start(struct port *port)
     return 0;
 }
 
-/*
- * The kernel runs program and delivery of a frame within one section of RCU, and this call returns
- * when all sections that had begun have ended: what was steered lies in the sockets. Where it is
- * not to be had, a pause must do.
- */
+/* What was steered lies in the sockets when this returns. */
 static void xdp_stop(struct port *port)
 {
-    static const struct timespec pause = {.tv_nsec = STOP_PAUSE_NS};
-
     xdp_program_run(&port_of(port)->program, false);
-    if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) != 0)
-        nanosleep(&pause, NULL);
+    xdp_program_settle();
 }
 
 static void xdp_port_stats(struct port *port, struct port_stats *stats)

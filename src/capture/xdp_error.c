@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/utsname.h>
 
 #include "capture/xdp_port.h"
 
@@ -38,11 +39,6 @@ static const struct explanation explanations[] = {
     {XDP_STEP_LOAD, -EPERM,
      "the kernel refuses the XDP program: give CAP_BPF and CAP_NET_ADMIN, outside of a user "
      "namespace"},
-    {XDP_STEP_LOAD, -EACCES,
-     "the kernel refuses the XDP program: where sockets share a queue, or capture.ignore_* is set, "
-     "it needs CAP_PERFMON, too"},
-    {XDP_STEP_LOAD, 0,
-     "the kernel refuses the XDP program: it needs Linux 5.18 or later with CONFIG_BPF_SYSCALL"},
     {XDP_STEP_ATTACH, -EPERM, "may not attach the XDP program: give CAP_NET_ADMIN and CAP_BPF"},
     {XDP_STEP_ATTACH, -EBUSY,
      "another XDP program is attached: bpftool net shows it; end who attached it, or ip link set "
@@ -124,6 +120,17 @@ static void explain_rights(char out[CAPTURE_ERROR_MAX])
              names);
 }
 
+static void explain_load(const struct xdp_port *port, int status, char out[CAPTURE_ERROR_MAX])
+{
+    struct utsname kernel = {.release = "?"};
+
+    uname(&kernel);
+    snprintf(out, CAPTURE_ERROR_MAX,
+             "the kernel refuses the XDP program (%s): it needs Linux 5.18 or later with "
+             "CONFIG_BPF_SYSCALL, this is %.64s; observe the interface by a copy: -i %.64s",
+             strerror(-status), kernel.release, port->device);
+}
+
 int xdp_explain(const struct xdp_port *port, int step, int status, char error[CAPTURE_ERROR_MAX])
 {
     const char *known = explanation_of(step, status);
@@ -135,6 +142,8 @@ int xdp_explain(const struct xdp_port *port, int step, int status, char error[CA
         explain_foreign(port, text);
     else if (step == XDP_STEP_RIGHTS)
         explain_rights(text);
+    else if (step == XDP_STEP_LOAD && !known)
+        explain_load(port, status, text);
     else if (known)
         text_expand(known, port->device, text);
     else

@@ -5,11 +5,17 @@
 #include <bpf/xdp_redirect.skel.h>
 #include <errno.h>
 #include <linux/if_link.h>
+#include <linux/membarrier.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "capture/xdp_ignored.h"
 #include "capture/xdp_plan.h"
+
+#define SETTLE_NS 50000000
 
 static int quiet(enum libbpf_print_level level, const char *format, va_list arguments)
 {
@@ -19,55 +25,6 @@ static int quiet(enum libbpf_print_level level, const char *format, va_list argu
     return 0;
 }
 
-/* --- settings --- */
-
-void xdp_ports_write(const struct capture_config *config, uint64_t words[XDP_PORT_WORDS])
-{
-    memset(words, 0, XDP_PORT_WORDS * sizeof(*words));
-    for (uint32_t i = 0; i < config->ignore_port_count; i++)
-        words[config->ignore_port[i] / 64 % XDP_PORT_WORDS] |= UINT64_C(1)
-                                                               << config->ignore_port[i] % 64;
-}
-
-static bool has_networks(const struct capture_config *config, uint8_t version)
-{
-    for (uint32_t i = 0; i < config->ignore_networks.count; i++)
-        if (config->ignore_networks.prefix[i].version == version)
-            return true;
-    return false;
-}
-
-static void settings_write(struct xdp_redirect *skeleton, const struct xdp_plan *plan,
-                           const struct capture_config *config, const uint64_t key[2])
-{
-    struct xdp_settings settings = {
-        .key = {key[0], key[1]},
-        .spread = plan->spread,
-        .has_networks4 = has_networks(config, 4),
-        .has_networks6 = has_networks(config, 6),
-        .has_ports = config->ignore_port_count > 0,
-    };
-
-    memcpy((void *)&skeleton->rodata->settings, &settings, sizeof(settings));
-    xdp_ports_write(config, (uint64_t *)skeleton->rodata->ignored_ports);
-}
-
-static int networks_write(struct xdp_redirect *skeleton, const struct ip_prefixes *networks)
-{
-    const uint8_t yes = 1;
-    int status = 0;
-
-    for (uint32_t i = 0; status == 0 && i < networks->count; i++) {
-        const struct ip_prefix *p = &networks->prefix[i];
-        struct xdp_network6 key = {.length = p->length};
-        bool is4 = p->version == 4;
-        memcpy(key.address, p->address, is4 ? 4 : 16);
-        int map = bpf_map__fd(is4 ? skeleton->maps.networks4 : skeleton->maps.networks6);
-        status = bpf_map_update_elem(map, &key, &yes, BPF_ANY) == 0 ? 0 : -errno;
-    }
-    return status;
-}
-
 /* --- mappings --- */
 
 static size_t counters_octets(const struct xdp_program *p)
@@ -75,26 +32,60 @@ static size_t counters_octets(const struct xdp_program *p)
     return p->processors * sizeof(*p->counters);
 }
 
-static int maps_map(struct xdp_program *p)
+#define SIZES_OCTETS (XDP_TABLES * sizeof(uint64_t))
+#define NETWORKS_OCTETS (XDP_NETWORK_ENTRIES * sizeof(struct xdp_range))
+#define PORTS_OCTETS (XDP_PORT_ENTRIES * sizeof(uint64_t))
+
+/* *status is 0 or of what failed before: then this does nothing. */
+static void *map_open(const struct bpf_map *map, size_t octets, int protection, int *status)
 {
-    void *control = mmap(NULL, sizeof(*p->control), PROT_READ | PROT_WRITE, MAP_SHARED,
-                         bpf_map__fd(p->skeleton->maps.control), 0);
-    if (control == MAP_FAILED)
-        return -errno;
-    p->control = control;
-    void *counters = mmap(NULL, counters_octets(p), PROT_READ, MAP_SHARED,
-                          bpf_map__fd(p->skeleton->maps.counters), 0);
-    if (counters == MAP_FAILED)
-        return -errno;
-    p->counters = counters;
-    return 0;
+    void *mapped = NULL;
+
+    if (*status == 0)
+        mapped = mmap(NULL, octets, protection, MAP_SHARED, bpf_map__fd(map), 0);
+    if (mapped != MAP_FAILED)
+        return mapped;
+    *status = -errno;
+    return NULL;
+}
+
+static void map_close(void *mapped, size_t octets)
+{
+    if (mapped)
+        munmap(mapped, octets);
+}
+
+static int maps_open(struct xdp_program *p)
+{
+    const int write = PROT_READ | PROT_WRITE;
+    struct xdp_redirect *s = p->skeleton;
+    int status = 0;
+
+    p->control = map_open(s->maps.control, sizeof(*p->control), write, &status);
+    p->counters = map_open(s->maps.counters, counters_octets(p), PROT_READ, &status);
+    p->ignored.sizes = map_open(s->maps.table_sizes, SIZES_OCTETS, write, &status);
+    p->ignored.networks = map_open(s->maps.networks, NETWORKS_OCTETS, write, &status);
+    p->ignored.ports = map_open(s->maps.ports, PORTS_OCTETS, write, &status);
+    return status;
+}
+
+static void maps_close(struct xdp_program *p)
+{
+    map_close(p->control, sizeof(*p->control));
+    map_close(p->counters, counters_octets(p));
+    map_close(p->ignored.sizes, SIZES_OCTETS);
+    map_close(p->ignored.networks, NETWORKS_OCTETS);
+    map_close(p->ignored.ports, PORTS_OCTETS);
+    p->control = NULL;
+    p->counters = NULL;
+    p->ignored = (struct xdp_ignored){0};
 }
 
 /* --- life --- */
 
-static int skeleton_load(struct xdp_program *p, const struct xdp_plan *plan,
-                         const struct capture_config *config, const uint64_t key[2])
+static int skeleton_load(struct xdp_program *p, const struct xdp_plan *plan, const uint64_t key[2])
 {
+    struct xdp_settings settings = {.key = {key[0], key[1]}, .spread = plan->spread};
     int processors = libbpf_num_possible_cpus();
 
     if (processors < 0)
@@ -103,7 +94,7 @@ static int skeleton_load(struct xdp_program *p, const struct xdp_plan *plan,
     p->skeleton = xdp_redirect__open();
     if (!p->skeleton)
         return -errno;
-    settings_write(p->skeleton, plan, config, key);
+    memcpy((void *)&p->skeleton->rodata->settings, &settings, sizeof(settings));
     int status = bpf_map__set_max_entries(p->skeleton->maps.counters, p->processors);
     if (status == 0)
         status = xdp_redirect__load(p->skeleton);
@@ -115,14 +106,15 @@ int xdp_program_load(struct xdp_program *p, const struct xdp_plan *plan,
 {
     libbpf_set_print(quiet);
     p->link = -1;
-    int status = skeleton_load(p, plan, config, key);
+    int status = skeleton_load(p, plan, key);
     if (status == 0)
-        status = networks_write(p->skeleton, &config->ignore_networks);
-    if (status == 0)
-        status = maps_map(p);
-    if (status == 0)
-        memcpy(p->control->queue, plan->queue, sizeof(plan->queue));
-    return status;
+        status = maps_open(p);
+    if (status != 0)
+        return status;
+    memcpy(p->control->queue, plan->queue, sizeof(plan->queue));
+    xdp_program_prepare(p, config);
+    xdp_program_commit(p);
+    return 0;
 }
 
 int xdp_program_set_socket(struct xdp_program *p, uint32_t socket, int fd)
@@ -150,12 +142,7 @@ void xdp_program_close(struct xdp_program *p)
     if (p->link >= 0)
         close(p->link);
     p->link = -1;
-    if (p->counters)
-        munmap(p->counters, counters_octets(p));
-    if (p->control)
-        munmap(p->control, sizeof(*p->control));
-    p->counters = NULL;
-    p->control = NULL;
+    maps_close(p);
     xdp_redirect__destroy(p->skeleton);
     p->skeleton = NULL;
 }
@@ -165,6 +152,33 @@ void xdp_program_close(struct xdp_program *p)
 void xdp_program_run(struct xdp_program *p, bool running)
 {
     __atomic_store_n(&p->control->running, running, __ATOMIC_RELEASE);
+}
+
+/*
+ * The kernel runs program and delivery of a frame within one section of RCU, and this call returns
+ * when all sections that had begun have ended. Where it is not to be had, a pause must do.
+ */
+void xdp_program_settle(void)
+{
+    static const struct timespec pause = {.tv_nsec = SETTLE_NS};
+
+    if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) != 0)
+        nanosleep(&pause, NULL);
+}
+
+/* Frames under way may still look at what was in force before. */
+void xdp_program_prepare(struct xdp_program *p, const struct capture_config *config)
+{
+    uint32_t set = p->control->ignoring == 1 ? 1 : 0;
+
+    xdp_program_settle();
+    xdp_ignored_write(config, &p->ignored, set);
+    p->prepared = xdp_ignores(config) ? set + 1 : 0;
+}
+
+void xdp_program_commit(struct xdp_program *p)
+{
+    __atomic_store_n(&p->control->ignoring, p->prepared, __ATOMIC_RELEASE);
 }
 
 static uint64_t sum(const struct xdp_program *p, size_t offset)

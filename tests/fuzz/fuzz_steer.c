@@ -21,16 +21,28 @@ static void check(int holds)
         abort();
 }
 
+static struct xdp_range network(uint64_t high, uint64_t low, unsigned host_bits)
+{
+    uint64_t host = (UINT64_C(1) << host_bits) - 1;
+
+    return high ? (struct xdp_range){{high, 0}, {high | host, UINT64_MAX}}
+                : (struct xdp_range){{0, low}, {0, low | host}};
+}
+
 static void prepare(struct steer *s, const uint8_t *head)
 {
+    uint32_t set = head[1] >> 3 & 1;
+    struct xdp_range *network4 = &s->networks[2 * set * XDP_NETWORKS_MAX];
+
     steer_init(s, (enum xdp_spread)(head[0] % XDP_SPREAD_COUNT), SOCKETS);
-    s->settings.has_networks4 = head[1] & 1;
-    s->settings.has_networks6 = head[1] & 2;
-    s->settings.has_ports = head[1] & 4;
-    s->ports[443 / 64] = UINT64_MAX;
-    s->network_count = 2;
-    s->network[0] = (struct steer_network){.version = 4, .address = {192}, .length = 9};
-    s->network[1] = (struct steer_network){.version = 6, .address = {0x20}, .length = 5};
+    s->control.ignoring = head[1] & 7 ? set + 1 : 0;
+    s->table_sizes[2 * set] = head[1] & 1 ? 2 : 0;
+    network4[0] = network(0, 0x0a000000, 24);
+    network4[1] = network(0, 0xc0000000, 23);
+    s->table_sizes[2 * set + 1] = head[1] >> 1 & 1;
+    network4[XDP_NETWORKS_MAX] = network(UINT64_C(0x2000) << 48, 0, 59);
+    if (head[1] & 4)
+        s->ports[set * XDP_PORT_WORDS + 443 / 64] = UINT64_MAX;
     s->control.queue[1] = (struct xdp_queue_sockets){.first = 5, .count = 3};
 }
 
@@ -45,7 +57,7 @@ static uint64_t steered(const struct steer *s)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct steer s;
+    static struct steer s;
 
     if (size < HEAD_LEN || size - HEAD_LEN > STEER_FRAME_MAX)
         return 0;

@@ -1,44 +1,29 @@
 #include "harness/steer.h"
 
-#include <stdbool.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 /* The program's constants become what the test at hand says. */
 #define settings (*steer_settings)
-#define ignored_ports (*steer_ports)
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wpragmas" /* gcc before 14 does not know the next one */
 #pragma GCC diagnostic ignored "-Wmissing-variable-declarations"
 #pragma GCC diagnostic ignored "-Wmissing-prototypes"
-#pragma GCC diagnostic ignored "-Wint-to-pointer-cast"
 #include "../../bpf/xdp_redirect.bpf.c"
 #pragma GCC diagnostic pop
 
 #undef settings
-#undef ignored_ports
 
-static struct steer *steering; /* the helpers know the program's maps only */
+/* The helpers know the program's maps and context only. */
+static struct steer *steering;
+static const uint8_t *steered;
+static size_t steered_len;
 
-static bool network_holds(const struct steer_network *n, uint8_t version, const uint8_t *address)
-{
-    uint32_t whole = n->length / 8, rest = n->length % 8;
-
-    if (n->version != version || memcmp(n->address, address, whole) != 0)
-        return false;
-    return !rest || (n->address[whole] ^ address[whole]) >> (8 - rest) == 0;
-}
-
-static void *network_find(uint8_t version, const uint8_t *address)
-{
-    for (uint32_t i = 0; i < steering->network_count; i++)
-        if (network_holds(&steering->network[i], version, address))
-            return &steering->network[i];
-    return NULL;
-}
+#define ENTRY(array, key)                                                                          \
+    (*(const __u32 *)(key) < sizeof(array) / sizeof(*(array)) ? &(array)[*(const __u32 *)(key)]    \
+                                                              : NULL)
 
 void *bpf_map_lookup_elem(void *map, const void *key)
 {
@@ -46,10 +31,12 @@ void *bpf_map_lookup_elem(void *map, const void *key)
         return &steering->control;
     if (map == &counters)
         return &steering->counters;
-    if (map == &networks4)
-        return network_find(4, ((const struct xdp_network4 *)key)->address);
-    if (map == &networks6)
-        return network_find(6, ((const struct xdp_network6 *)key)->address);
+    if (map == &table_sizes)
+        return ENTRY(steering->table_sizes, key);
+    if (map == &networks)
+        return ENTRY(steering->networks, key);
+    if (map == &ports)
+        return ENTRY(steering->ports, key);
     abort();
 }
 
@@ -70,15 +57,25 @@ __u32 bpf_get_smp_processor_id(void)
 
 __u64 bpf_xdp_get_buff_len(struct xdp_md *frame)
 {
-    return frame->data_end - frame->data;
+    (void)frame;
+    return steered_len;
 }
 
-long bpf_loop(__u32 rounds, long (*step)(__u32, struct walk *), struct walk *walk, __u64 flags)
+long bpf_xdp_load_bytes(struct xdp_md *frame, __u32 offset, void *to, __u32 len)
+{
+    (void)frame;
+    if ((size_t)offset + len > steered_len)
+        return -EINVAL;
+    memcpy(to, steered + offset, len);
+    return 0;
+}
+
+long bpf_loop(__u32 rounds, long (*step)(__u32, void *), void *context, __u64 flags)
 {
     __u32 i = 0;
 
     (void)flags;
-    while (i < rounds && step(i, walk) == 0)
+    while (i < rounds && step(i, context) == 0)
         i++;
     return i;
 }
@@ -94,30 +91,13 @@ void steer_init(struct steer *s, enum xdp_spread spread, uint32_t socket_count)
     s->control.queue[0].count = socket_count;
 }
 
-/* The program holds addresses of frames in 32 bits. */
-static uint8_t *page_before_nothing(size_t page)
-{
-    uint8_t *pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE,
-                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
-
-    if (pages == MAP_FAILED || mprotect(pages + page, page, PROT_NONE) != 0)
-        abort();
-    return pages;
-}
-
 int steer_frame(struct steer *s, const uint8_t *frame, size_t len, uint32_t queue)
 {
-    static uint8_t *pages;
-    size_t page = STEER_FRAME_MAX;
     struct xdp_md md = {.rx_queue_index = queue};
 
-    if (!pages)
-        pages = page_before_nothing(page);
-    memcpy(pages + page - len, frame, len);
-    md.data = (__u32)(uintptr_t)(pages + page - len);
-    md.data_end = (__u32)(uintptr_t)(pages + page);
     steering = s;
+    steered = frame;
+    steered_len = len;
     steer_settings = &s->settings;
-    steer_ports = (const volatile __u64(*)[XDP_PORT_WORDS]) & s->ports;
     return xdp_redirect(&md);
 }

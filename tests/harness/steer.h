@@ -1,6 +1,6 @@
 /*
  * The XDP program (bpf/xdp_redirect.bpf.c) as a part of a test: the same source, with the kernel's
- * helpers played by steer.c. A frame lies right before a page that cannot be read.
+ * helpers played by steer.c.
  */
 #pragma once
 
@@ -10,23 +10,16 @@
 #include "weir/xdp_shared.h"
 
 #define STEER_FRAME_MAX 4096
-#define STEER_NETWORKS_MAX 4
-
-struct steer_network {
-    uint8_t address[16];
-    uint8_t version;
-    uint8_t length;
-};
 
 struct steer {
     struct xdp_settings settings;
-    uint64_t ports[XDP_PORT_WORDS];
     struct xdp_control control;
+    uint64_t table_sizes[XDP_TABLES];
+    struct xdp_range networks[XDP_NETWORK_ENTRIES];
+    uint64_t ports[XDP_PORT_ENTRIES];
     struct xdp_counters counters;
     uint32_t sockets; /* that the map holds */
-    uint32_t network_count;
-    struct steer_network network[STEER_NETWORKS_MAX];
-    uint32_t socket; /* of the last frame that was redirected */
+    uint32_t socket;  /* of the last frame that was redirected */
 };
 
 /* One queue, 0, with that many sockets, running. */

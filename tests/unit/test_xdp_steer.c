@@ -7,10 +7,11 @@
 
 #include <arpa/inet.h>
 #include <linux/bpf.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "capture/xdp_program.h"
+#include "capture/xdp_ignored.h"
 #include "decode/decode.h"
 #include "harness/packets.h"
 #include "harness/steer.h"
@@ -294,25 +295,39 @@ static void another_key_another_place(void **state)
 
 /* --- leaving out --- */
 
+static struct capture_config config; /* what it ignores */
+
+static void init(enum xdp_spread spread, uint32_t sockets)
+{
+    steer_init(&steer, spread, sockets);
+    config = (struct capture_config){0};
+}
+
+static const struct xdp_ignored maps = {steer.table_sizes, steer.networks, steer.ports};
+
+/* In force as a set, beside one that ignores all. */
+static void ignore(uint32_t set)
+{
+    memset(steer.ports, 0xff, sizeof(steer.ports));
+    xdp_ignored_write(&config, &maps, set);
+    steer.control.ignoring = set + 1;
+}
+
 static void ignore_network(const char *text, uint8_t version, uint8_t length)
 {
-    struct steer_network *n = &steer.network[steer.network_count++];
+    struct ip_prefix *p = &config.ignore_networks.prefix[config.ignore_networks.count++];
 
-    assert_int_equal(inet_pton(version == 4 ? AF_INET : AF_INET6, text, n->address), 1);
-    n->version = version;
-    n->length = length;
-    if (version == 4)
-        steer.settings.has_networks4 = 1;
-    else
-        steer.settings.has_networks6 = 1;
+    assert_int_equal(inet_pton(version == 4 ? AF_INET : AF_INET6, text, p->address), 1);
+    p->version = version;
+    p->length = length;
+    ignore(0);
 }
 
 static void ignore_port(uint16_t port)
 {
-    struct capture_config config = {.ignore_port_count = 1, .ignore_port = {port}};
-
-    xdp_ports_write(&config, steer.ports);
-    steer.settings.has_ports = 1;
+    config.ignore_port_count = 1;
+    config.ignore_port[0] = port;
+    ignore(1);
 }
 
 /* The frame and its answer. */
@@ -328,7 +343,7 @@ static void networks_are_left_out_at_either_end(void **state)
     (void)state;
     struct frame f;
 
-    steer_init(&steer, XDP_SPREAD_NONE, 1);
+    init(XDP_SPREAD_NONE, 1);
     ignore_network("198.51.100.0", 4, 24);
     ignore_network("2001:db8::14", 6, 128);
     build(&f, tcp4, vlan);
@@ -337,7 +352,7 @@ static void networks_are_left_out_at_either_end(void **state)
     expect(&f, XDP_DROP);
     assert_int_equal(steer.counters.ignored, 4);
 
-    steer_init(&steer, XDP_SPREAD_NONE, 1);
+    init(XDP_SPREAD_NONE, 1);
     ignore_network("198.51.101.0", 4, 24);
     ignore_network("2001:db8::15", 6, 128);
     build(&f, tcp4, vlan);
@@ -352,17 +367,64 @@ static void ports_are_left_out_at_either_end(void **state)
     struct frame f;
 
     for (int i = 0; i < 2; i++) {
-        steer_init(&steer, XDP_SPREAD_NONE, 1);
+        init(XDP_SPREAD_NONE, 1);
         ignore_port(i ? 40000 : 443);
         build(&f, tcp4, plain);
         expect(&f, XDP_DROP);
         build(&f, udp6, mpls);
         expect(&f, XDP_DROP);
     }
-    steer_init(&steer, XDP_SPREAD_NONE, 1);
+    init(XDP_SPREAD_NONE, 1);
     ignore_port(444);
     build(&f, tcp4, plain);
     expect(&f, XDP_REDIRECT);
+}
+
+/* Each of many networks by its first and last address, and what lies beside it not. */
+static void address_is_found_among_many(void **state)
+{
+    (void)state;
+    struct frame f;
+    char text[INET_ADDRSTRLEN];
+
+    init(XDP_SPREAD_NONE, 1);
+    for (unsigned i = CONFIG_NETWORKS_MAX; i-- > 0;) {
+        snprintf(text, sizeof(text), "100.%u.64.0", i);
+        ignore_network(text, 4, 18);
+    }
+    build(&f, tcp4, plain);
+    uint8_t octets[256], *source = octets + ETHERNET_LEN + 12;
+    memcpy(octets, frame_data(&f), frame_len(&f));
+    for (unsigned i = 0; i < CONFIG_NETWORKS_MAX; i++) {
+        const uint8_t at[][4] = {{100, (uint8_t)i, 63, 255},
+                                 {100, (uint8_t)i, 64, 0},
+                                 {100, (uint8_t)i, 127, 255},
+                                 {100, (uint8_t)i, 128, 0}};
+        for (unsigned k = 0; k < 4; k++) {
+            memcpy(source, at[k], 4);
+            assert_int_equal(steer_frame(&steer, octets, frame_len(&f), 0),
+                             k == 1 || k == 2 ? XDP_DROP : XDP_REDIRECT);
+        }
+    }
+}
+
+/* The other set says something else. */
+static void set_in_force_decides(void **state)
+{
+    (void)state;
+    struct frame f;
+
+    init(XDP_SPREAD_NONE, 1);
+    ignore_port(443);
+    build(&f, tcp4, plain);
+    assert_int_equal(run(&f), XDP_DROP);
+    xdp_ignored_write(&(struct capture_config){0}, &maps, 0);
+    steer.control.ignoring = 1;
+    assert_int_equal(run(&f), XDP_REDIRECT);
+    steer.control.ignoring = 0;
+    assert_int_equal(run(&f), XDP_REDIRECT);
+    steer.control.ignoring = 2;
+    assert_int_equal(run(&f), XDP_DROP);
 }
 
 /* A port is one of TCP and UDP, and a later fragment has none. */
@@ -371,7 +433,7 @@ static void what_only_looks_like_a_port_is_kept(void **state)
     (void)state;
     struct frame f;
 
-    steer_init(&steer, XDP_SPREAD_NONE, 1);
+    init(XDP_SPREAD_NONE, 1);
     ignore_port(443);
     frame_init(&f, 32);
     frame_sctp(&f, 40000, 443);
@@ -390,7 +452,7 @@ static void tunnel_is_left_out_as_a_whole(void **state)
     (void)state;
     struct frame f;
 
-    steer_init(&steer, XDP_SPREAD_ADDRESS, 2);
+    init(XDP_SPREAD_ADDRESS, 2);
     ignore_port(443);
     build(&f, tcp4, vxlan);
     assert_int_equal(run(&f), XDP_REDIRECT);
@@ -415,7 +477,7 @@ static void frames_go_on_while_not_running(void **state)
     (void)state;
     struct frame f;
 
-    steer_init(&steer, XDP_SPREAD_ADDRESS, 2);
+    init(XDP_SPREAD_ADDRESS, 2);
     steer.control.running = 0;
     build(&f, tcp4, plain);
     assert_int_equal(run(&f), XDP_PASS);
@@ -431,7 +493,7 @@ static void frame_for_no_socket_is_counted(void **state)
     (void)state;
     struct frame f;
 
-    steer_init(&steer, XDP_SPREAD_NONE, 1);
+    init(XDP_SPREAD_NONE, 1);
     steer.sockets = 0;
     build(&f, tcp4, plain);
     assert_int_equal(run(&f), XDP_PASS);
@@ -448,7 +510,7 @@ static void cut_frames_are_counted_once(void **state)
     struct frame f;
     uint64_t seen = 0;
 
-    steer_init(&steer, XDP_SPREAD_ENDPOINT, SOCKETS);
+    init(XDP_SPREAD_ENDPOINT, SOCKETS);
     ignore_network("203.0.113.0", 4, 24);
     ignore_network("2001:db9::", 6, 32);
     ignore_port(444);
@@ -473,6 +535,8 @@ int main(void)
         cmocka_unit_test(another_key_another_place),
         cmocka_unit_test(networks_are_left_out_at_either_end),
         cmocka_unit_test(ports_are_left_out_at_either_end),
+        cmocka_unit_test(address_is_found_among_many),
+        cmocka_unit_test(set_in_force_decides),
         cmocka_unit_test(what_only_looks_like_a_port_is_kept),
         cmocka_unit_test(tunnel_is_left_out_as_a_whole),
         cmocka_unit_test(frames_go_on_while_not_running),
