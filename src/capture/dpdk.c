@@ -83,23 +83,29 @@ static int refuse_default_route(struct dpdk_port *port, const struct port_option
         error);
 }
 
+static int dpdk_prepare(struct port *base, const struct capture_config *config,
+                        char error[CAPTURE_ERROR_MAX])
+{
+    struct dpdk_port *port = dpdk_of(base);
+    char text[CAPTURE_ERROR_MAX];
+    int status = filter_slot_prepare(&port->leaves, port->filter, config, DLT_EN10MB, text);
+
+    return status == 0 ? 0 : dpdk_explain(port, status, "filter", text, error);
+}
+
+static int dpdk_commit(struct port *base, char error[CAPTURE_ERROR_MAX])
+{
+    (void)error;
+    filter_slot_commit(&dpdk_of(base)->leaves);
+    return 0;
+}
+
 static int filter_make(struct dpdk_port *port, const struct port_options *options,
                        char error[CAPTURE_ERROR_MAX])
 {
-    struct capture_filter *filter = NULL;
-    char text[CAPTURE_ERROR_MAX];
-    int status =
-        capture_filter_with_ignored(options->filter, &options->config->capture, &filter, text);
-
-    if (status == 0 && filter) {
-        pcap_t *pcap = pcap_open_dead(DLT_EN10MB, 65535);
-        status = pcap ? capture_filter_compile(filter, pcap, &port->program, text) : -ENOMEM;
-        port->filtering = status == 0;
-        if (pcap)
-            pcap_close(pcap);
-    }
-    capture_filter_destroy(filter);
-    return status == 0 ? 0 : dpdk_explain(port, status, "filter", text, error);
+    port->filter = options->filter;
+    int status = dpdk_prepare(&port->base, &options->config->capture, error);
+    return status == 0 ? dpdk_commit(&port->base, error) : status;
 }
 
 /* --- what it counts --- */
@@ -268,8 +274,7 @@ static void dpdk_close(struct port *base)
     if (port->promiscuous_fd >= 0)
         close(port->promiscuous_fd);
     interface_close(&port->interface);
-    if (port->filtering)
-        pcap_freecode(&port->program);
+    filter_slot_fini(&port->leaves);
     free(port->queue);
     free(port->source);
     free(port);
@@ -278,6 +283,8 @@ static void dpdk_close(struct port *base)
 static const struct port_ops dpdk_ops = {
     .queue = dpdk_queue_of,
     .start = dpdk_start,
+    .prepare = dpdk_prepare,
+    .commit = dpdk_commit,
     .stop = dpdk_stop,
     .stats = dpdk_port_stats,
     .describe = dpdk_describe,

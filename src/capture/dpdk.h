@@ -18,6 +18,7 @@
 #include <stdalign.h>
 #include <stdatomic.h>
 
+#include "capture/filter.h"
 #include "capture/interface.h"
 #include "capture/port.h"
 #include "capture/rss.h"
@@ -69,11 +70,11 @@ struct dpdk_port {
     /* The other devices on that interface, in the first of them: what it received besides. */
     uint16_t sibling_count;
     char sibling[CONFIG_PORTS_MAX][DPDK_NAME_MAX];
-    bool is_sibling; /* of one before */
-    bool is_kept;    /* not to be closed: see device_release() */
-    bool filtering;
-    struct bpf_program program;
-    struct interface interface; /* behind a virtual device; socket -1 = none */
+    bool is_sibling;                     /* of one before */
+    bool is_kept;                        /* not to be closed: see device_release() */
+    const struct capture_filter *filter; /* -F */
+    struct filter_slot leaves;           /* out: that and capture.ignore */
+    struct interface interface;          /* behind a virtual device; socket -1 = none */
     int promiscuous_fd;
     struct interface_state first;    /* when it was started */
     struct rte_eth_stats base_stats; /* when it was opened */

@@ -64,10 +64,10 @@ static void packet_fill(const struct dpdk_queue *q, struct packet *p, const stru
     p->link = LINK_ETHERNET;
 }
 
-static bool passes(const struct dpdk_port *port, const struct rte_mbuf *m)
+static bool passes(const struct bpf_program *filter, const struct rte_mbuf *m)
 {
-    return !port->filtering || bpf_filter(port->program.bf_insns, rte_pktmbuf_mtod(m, uint8_t *),
-                                          m->pkt_len, m->data_len);
+    return !filter ||
+           bpf_filter(filter->bf_insns, rte_pktmbuf_mtod(m, uint8_t *), m->pkt_len, m->data_len);
 }
 
 static void filtered_count(struct dpdk_queue *q, const struct rte_mbuf *m)
@@ -77,10 +77,10 @@ static void filtered_count(struct dpdk_queue *q, const struct rte_mbuf *m)
 }
 
 /* Inline, what is filtered is handed out as such: it is to be sent on like the rest. */
-static void frame_hand_out(struct dpdk_queue *q, struct burst *burst, const struct rte_mbuf *m)
+static void frame_hand_out(struct dpdk_queue *q, struct burst *burst, const struct rte_mbuf *m,
+                           bool wanted)
 {
     struct packet *p = &burst->packet[burst->count];
-    bool wanted = passes(q->port, m);
 
     if (!wanted && q->port->pair == DPDK_NO_PORT) {
         filtered_count(q, m);
@@ -94,6 +94,7 @@ static void frame_hand_out(struct dpdk_queue *q, struct burst *burst, const stru
 static enum capture_status dpdk_receive(struct capture *capture, struct burst *burst)
 {
     struct dpdk_queue *q = queue_of(capture);
+    const struct bpf_program *filter = filter_slot_get(&q->port->leaves);
 
     burst->count = 0;
     release(q);
@@ -104,7 +105,7 @@ static enum capture_status dpdk_receive(struct capture *capture, struct burst *b
         /* Some drivers hand over the outermost tag apart from the frame. */
         if (q->held[i]->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED)
             rte_vlan_insert(&q->held[i]);
-        frame_hand_out(q, burst, q->held[i]);
+        frame_hand_out(q, burst, q->held[i], passes(filter, q->held[i]));
     }
     if (burst->count)
         atomic_store_explicit(&q->handed,

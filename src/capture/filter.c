@@ -127,3 +127,60 @@ int capture_filter_with_ignored(const struct capture_filter *filter,
     free(joined);
     return status;
 }
+
+/* --- exchanged while in use --- */
+
+static void program_destroy(struct bpf_program *program)
+{
+    if (program)
+        pcap_freecode(program);
+    free(program);
+}
+
+static int program_create(const struct capture_filter *filter, int dlt, struct bpf_program **out,
+                          char error[CAPTURE_ERROR_MAX])
+{
+    pcap_t *pcap = pcap_open_dead(dlt, 65535);
+    struct bpf_program *program = malloc(sizeof(*program));
+    int status = -ENOMEM;
+
+    snprintf(error, CAPTURE_ERROR_MAX, "filter: out of memory");
+    if (pcap && program)
+        status = capture_filter_compile(filter, pcap, program, error);
+    if (pcap)
+        pcap_close(pcap);
+    if (status == 0)
+        *out = program;
+    else
+        free(program);
+    return status;
+}
+
+int filter_slot_prepare(struct filter_slot *slot, const struct capture_filter *filter,
+                        const struct capture_config *config, int dlt, char error[CAPTURE_ERROR_MAX])
+{
+    struct capture_filter *all = NULL;
+
+    program_destroy(slot->last);
+    program_destroy(slot->next);
+    slot->last = slot->next = NULL;
+    int status = capture_filter_with_ignored(filter, config, &all, error);
+    if (status == 0 && all)
+        status = program_create(all, dlt, &slot->next, error);
+    capture_filter_destroy(all);
+    return status;
+}
+
+void filter_slot_commit(struct filter_slot *slot)
+{
+    slot->last = atomic_exchange(&slot->current, slot->next);
+    slot->next = NULL;
+}
+
+void filter_slot_fini(struct filter_slot *slot)
+{
+    program_destroy(slot->current);
+    program_destroy(slot->next);
+    program_destroy(slot->last);
+    *slot = (struct filter_slot){0};
+}

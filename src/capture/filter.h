@@ -3,11 +3,14 @@
  */
 #pragma once
 
+#include <stdatomic.h>
+
 #include "weir/capture.h"
 
 struct bpf_program;
-struct pcap;
+struct capture_config;
 struct capture_filter;
+struct pcap;
 
 /* Checks that some supported link type accepts the expression. Returns 0 and a filter for
  * capture_filter_destroy(), -EINVAL with one line at error, or -ENOMEM. */
@@ -21,8 +24,6 @@ void capture_filter_destroy(struct capture_filter *filter);
 int capture_filter_compile(const struct capture_filter *filter, struct pcap *pcap,
                            struct bpf_program *program, char error[CAPTURE_ERROR_MAX]);
 
-struct capture_config;
-
 /*
  * The filter that also leaves out capture.ignore; filter may be NULL. Returns 0, with *out NULL
  * when nothing is to be left out, else a filter for capture_filter_destroy(); or -ENOMEM, or
@@ -31,3 +32,28 @@ struct capture_config;
 int capture_filter_with_ignored(const struct capture_filter *filter,
                                 const struct capture_config *config, struct capture_filter **out,
                                 char error[CAPTURE_ERROR_MAX]);
+
+/*
+ * What the workers of a port leave out, exchanged by the control thread while they receive. A
+ * worker asks once per burst. Begins as zeroes: everything passes.
+ */
+struct filter_slot {
+    _Atomic(struct bpf_program *) current; /* NULL: everything passes */
+    struct bpf_program *next, *last;
+};
+
+/*
+ * Compiles filter (or NULL) and capture.ignore for a link type; nothing changes before
+ * filter_slot_commit(). Releases what was in force before the last commit: since then each worker
+ * must have begun a burst. 0, or -errno and one line at error.
+ */
+int filter_slot_prepare(struct filter_slot *, const struct capture_filter *filter,
+                        const struct capture_config *, int dlt, char error[CAPTURE_ERROR_MAX]);
+void filter_slot_commit(struct filter_slot *);
+void filter_slot_fini(struct filter_slot *);
+
+/* For bpf_filter(); NULL: everything passes. Valid for one burst. */
+static inline const struct bpf_program *filter_slot_get(const struct filter_slot *slot)
+{
+    return atomic_load_explicit(&slot->current, memory_order_acquire);
+}

@@ -4,13 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "capture/filter.h"
 #include "capture/link.h"
 #include "weir/config.h"
 #include "weir/packet.h"
 
-static int queues_open(struct live_port *port, const struct capture_filter *filter,
-                       char error[CAPTURE_ERROR_MAX])
+static int queues_open(struct live_port *port, char error[CAPTURE_ERROR_MAX])
 {
     int status = 0, group = -1;
 
@@ -21,9 +19,8 @@ static int queues_open(struct live_port *port, const struct capture_filter *filt
     if (status != 0)
         return status;
     port->link = (uint8_t)link_of_dlt(pcap_datalink(port->queue[0].pcap));
-    for (uint16_t i = 0; status == 0 && i < port->queue_count; i++)
-        status = live_filter_set(&port->queue[i], filter, error);
-    return status;
+    status = live_filter_prepare(port, &port->options->config->capture, error);
+    return status == 0 ? live_filter_commit(port, error) : status;
 }
 
 /* --- the port --- */
@@ -51,6 +48,17 @@ static void live_port_stats(struct port *port, struct port_stats *stats)
     *stats = live->last;
 }
 
+static int live_prepare(struct port *port, const struct capture_config *config,
+                        char error[CAPTURE_ERROR_MAX])
+{
+    return live_filter_prepare((struct live_port *)port, config, error);
+}
+
+static int live_commit(struct port *port, char error[CAPTURE_ERROR_MAX])
+{
+    return live_filter_commit((struct live_port *)port, error);
+}
+
 static void live_stop(struct port *port)
 {
     struct live_port *live = (struct live_port *)port;
@@ -71,6 +79,7 @@ static void live_close(struct port *port)
 
     for (uint16_t i = 0; i < live->queue_count; i++)
         live_queue_fini(&live->queue[i]);
+    live_filter_fini(live);
     interface_close(&live->interface);
     free(live->source);
     free(live);
@@ -78,6 +87,8 @@ static void live_close(struct port *port)
 
 static const struct port_ops live_ops = {
     .queue = live_queue_of,
+    .prepare = live_prepare,
+    .commit = live_commit,
     .stop = live_stop,
     .stats = live_port_stats,
     .describe = live_describe,
@@ -132,17 +143,12 @@ static void about_write(struct live_port *port)
 
 static int live_start(struct live_port *port, char error[CAPTURE_ERROR_MAX])
 {
-    struct capture_filter *filter = NULL;
     int status = interface_watch(port, error);
 
     if (status == 0)
-        status = capture_filter_with_ignored(port->options->filter, &port->options->config->capture,
-                                             &filter, error);
-    if (status == 0)
-        status = queues_open(port, filter, error);
+        status = queues_open(port, error);
     if (status == 0)
         about_write(port);
-    capture_filter_destroy(filter);
     port->options = NULL;
     return status;
 }
@@ -159,6 +165,7 @@ int port_open_live(const struct port_options *options, struct port **out,
     port->base.ops = &live_ops;
     port->interface.socket = -1;
     port->options = options;
+    port->filter = options->filter;
     port->index = options->index;
     port->promiscuous = options->config->capture.promiscuous;
     port->queue_count = options->workers;

@@ -12,12 +12,14 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "capture/filter.h"
 #include "capture/interface.h"
 #include "capture/port.h"
 
 #define LIVE_SNAP_LENGTH 2048 /* holds any chain of headers that decode follows */
 
 struct live_port;
+struct live_program;
 
 struct live_queue {
     struct capture base;
@@ -26,8 +28,7 @@ struct live_queue {
     int fd;
     struct burst *burst; /* being filled */
     uint8_t *arena;      /* its frames: the kernel's block may be given back within a call */
-    struct bpf_program program;
-    bool filters_here; /* cooked frames have no header in the kernel that a filter could read */
+    const struct bpf_program *filter; /* of the burst, where the port leaves out here */
     enum capture_status status;
     char error[CAPTURE_ERROR_MAX];
     /* written by the worker */
@@ -38,7 +39,8 @@ struct live_queue {
 
 struct live_port {
     struct port base;
-    const struct port_options *options; /* while opening */
+    const struct port_options *options;  /* while opening */
+    const struct capture_filter *filter; /* -F */
     char *source;
     const char *device;
     uint16_t index;
@@ -48,6 +50,10 @@ struct live_port {
     struct interface_state first;
     struct port_stats last;
     char about[CAPTURE_ERROR_MAX];
+    struct live_program *in_force, *next; /* in the kernel */
+    /* Cooked frames have no header in the kernel that a filter could read: they are left out here.
+     */
+    struct filter_slot leaves;
     uint16_t queue_count;
     struct live_queue queue[];
 };
@@ -69,8 +75,10 @@ int live_ring_octets(const struct live_port *);
 int live_queue_open(struct live_queue *, int *group, char error[CAPTURE_ERROR_MAX]);
 void live_queue_fini(struct live_queue *);
 
-/* From here on what passes the filter comes in; NULL: everything. */
-int live_filter_set(struct live_queue *, const struct capture_filter *,
-                    char error[CAPTURE_ERROR_MAX]);
+/* What passes -F and capture.ignore is to come in, and comes in from commit() on: see port.h. */
+int live_filter_prepare(struct live_port *, const struct capture_config *,
+                        char error[CAPTURE_ERROR_MAX]);
+int live_filter_commit(struct live_port *, char error[CAPTURE_ERROR_MAX]);
+void live_filter_fini(struct live_port *);
 /* From here on nothing comes in. */
 int live_filter_nothing(struct live_queue *, char error[CAPTURE_ERROR_MAX]);

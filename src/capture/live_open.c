@@ -119,8 +119,6 @@ int live_queue_open(struct live_queue *q, int *group, char error[CAPTURE_ERROR_M
 
 void live_queue_fini(struct live_queue *q)
 {
-    if (q->filters_here)
-        pcap_freecode(&q->program);
     if (q->pcap)
         pcap_close(q->pcap);
     free(q->arena);

@@ -10,7 +10,7 @@ static void frame_take(uint8_t *user, const struct pcap_pkthdr *h, const uint8_t
     struct live_queue *q = (struct live_queue *)user;
     uint32_t wire_len = h->len > h->caplen ? h->len : h->caplen;
 
-    if (q->filters_here && !pcap_offline_filter(&q->program, h, data)) {
+    if (q->filter && !pcap_offline_filter(q->filter, h, data)) {
         atomic_fetch_add_explicit(&q->filtered, 1, memory_order_relaxed);
         atomic_fetch_add_explicit(&q->filtered_octets, wire_len, memory_order_relaxed);
         return;
@@ -35,6 +35,7 @@ static enum capture_status live_receive(struct capture *capture, struct burst *b
     if (q->status != CAPTURE_OK)
         return q->status;
     q->burst = burst;
+    q->filter = filter_slot_get(&q->owner->leaves);
     int n = pcap_dispatch(q->pcap, PACKET_BURST_MAX, frame_take, (uint8_t *)q);
     atomic_fetch_add_explicit(&q->handed, burst->count, memory_order_relaxed);
     if (n < 0) {

@@ -19,6 +19,7 @@
 #include "weir/capture.h"
 
 struct config;
+struct capture_config;
 struct capture_filter;
 struct port;
 
@@ -51,6 +52,14 @@ struct port_ops {
     /* The queue of a worker, owned by the port; NULL when it has none for it. */
     struct capture *(*queue)(struct port *, unsigned worker);
     int (*start)(struct port *); /* NULL = nothing to start; for threads of its own. 0 or -errno */
+    /*
+     * While workers receive: what capture.ignore_* of another configuration names is made ready to
+     * be left out, and is left out from commit() on. 0, or -errno and one line at error: the port
+     * then goes on with what it had. Since a commit() every worker must have begun a poll before
+     * the next prepare(). Need no rights.
+     */
+    int (*prepare)(struct port *, const struct capture_config *, char error[CAPTURE_ERROR_MAX]);
+    int (*commit)(struct port *, char error[CAPTURE_ERROR_MAX]);
     /* NULL = nothing to stop. From here on no packet is received any more, so that workers can
      * empty their queues and the counts of the port come to rest. Needs no rights. */
     void (*stop)(struct port *);

@@ -238,6 +238,21 @@ static int xdp_start(struct port *port)
     return 0;
 }
 
+static int xdp_prepare(struct port *port, const struct capture_config *config,
+                       char error[CAPTURE_ERROR_MAX])
+{
+    (void)error;
+    xdp_program_prepare(&port_of(port)->program, config);
+    return 0;
+}
+
+static int xdp_commit(struct port *port, char error[CAPTURE_ERROR_MAX])
+{
+    (void)error;
+    xdp_program_commit(&port_of(port)->program);
+    return 0;
+}
+
 /* What was steered lies in the sockets when this returns. */
 static void xdp_stop(struct port *port)
 {
@@ -294,6 +309,8 @@ static void xdp_close(struct port *port)
 static const struct port_ops xdp_ops = {
     .queue = xdp_queue_of,
     .start = xdp_start,
+    .prepare = xdp_prepare,
+    .commit = xdp_commit,
     .stop = xdp_stop,
     .stats = xdp_port_stats,
     .describe = xdp_describe,

@@ -15,13 +15,18 @@
 /* What a running sensor can take over, by the beginning of the key. */
 static const char *const changeable[] = {
     "sensor.log", "sensor.drain_timeout", "sensor.stuck_timeout", "hosts.networks",
-    "hunts.",     "export.collectors",    "export.flush",
+    "hunts.",     "export.collectors",    "export.flush",         "capture.ignore_",
 };
+
+static bool begins(const char *key, const char *with)
+{
+    return strncmp(key, with, strlen(with)) == 0;
+}
 
 static bool may_change(const char *key)
 {
     for (size_t i = 0; i < sizeof(changeable) / sizeof(*changeable); i++)
-        if (strncmp(key, changeable[i], strlen(changeable[i])) == 0)
+        if (begins(key, changeable[i]))
             return true;
     return false;
 }
@@ -117,20 +122,64 @@ static int load_hunts(struct sensor *s, const struct config *config, char error[
     return rc;
 }
 
-/* False: a worker still uses the generation before the one in force. */
+static bool adopted(const struct sensor *s)
+{
+    for (uint32_t w = 0; w < s->worker_count; w++)
+        if (worker_generation(s->worker[w]) != s->generation->number)
+            return false;
+    return true;
+}
+
+/* False: a worker may still use the generation before the one in force. */
 static bool retired(struct sensor *s)
 {
     int left_ms = ADOPT_MS;
 
     do
         sensor_retire(s);
-    while (s->retired && retry(&left_ms));
-    return !s->retired;
+    while (!adopted(s) && retry(&left_ms));
+    return adopted(s);
 }
+
+/* --- What ports leave out --- */
+
+static bool leaves_out_the_same(const struct config *a, const struct config *b)
+{
+    for (size_t i = 0; i < config_key_count; i++)
+        if (begins(config_keys[i].name, "capture.ignore_") && differs(&config_keys[i], a, b))
+            return false;
+    return true;
+}
+
+static int prepare_ports(struct sensor *s, const struct config *config,
+                         char error[SENSOR_ERROR_MAX])
+{
+    char why[CAPTURE_ERROR_MAX] = "";
+    int rc = 0;
+
+    for (uint32_t p = 0; p < s->port_count && !rc; p++)
+        rc = s->port[p]->ops->prepare(s->port[p], &config->capture, why);
+    if (rc)
+        snprintf(error, SENSOR_ERROR_MAX, "%s", why);
+    return rc;
+}
+
+/* What could be known to fail has failed in prepare_ports(). */
+static void commit_ports(struct sensor *s)
+{
+    char why[CAPTURE_ERROR_MAX] = "";
+
+    for (uint32_t p = 0; p < s->port_count; p++)
+        if (s->port[p]->ops->commit(s->port[p], why))
+            log_error(s->log, "%s; capture.ignore_* stay there as they were", why);
+}
+
+/* --- The whole of it --- */
 
 /* The exporter may still refuse; nothing has changed before it has agreed. */
 static int take_over(struct sensor *s, struct generation *new, char error[SENSOR_ERROR_MAX])
 {
+    bool ports_change = !leaves_out_the_same(&s->generation->config, &new->config);
     char why[EXPORTER_ERROR_MAX] = "";
     int rc;
 
@@ -140,6 +189,8 @@ static int take_over(struct sensor *s, struct generation *new, char error[SENSOR
         return -EBUSY;
     }
     rc = load_hunts(s, &new->config, error);
+    if (!rc && ports_change)
+        rc = prepare_ports(s, &new->config, error);
     if (rc)
         return rc;
     if (s->exporter)
@@ -148,6 +199,8 @@ static int take_over(struct sensor *s, struct generation *new, char error[SENSOR
         snprintf(error, SENSOR_ERROR_MAX, "%s", why);
         return rc;
     }
+    if (ports_change)
+        commit_ports(s);
     if (s->hunts)
         hunts_commit(s->hunts);
     if (s->generation != s->first)
@@ -209,11 +262,8 @@ int sensor_reload(struct sensor *s, char error[SENSOR_ERROR_MAX])
 
 void sensor_retire(struct sensor *s)
 {
-    if (!s->retired)
+    if (!s->retired || !adopted(s))
         return;
-    for (uint32_t w = 0; w < s->worker_count; w++)
-        if (worker_generation(s->worker[w]) != s->generation->number)
-            return;
     free(s->retired);
     s->retired = NULL;
 }
