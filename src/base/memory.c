@@ -1,6 +1,8 @@
 #include "base/memory.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #define HUGE_PAGE ((size_t)2 << 20)
@@ -21,6 +23,14 @@ void memory_release(void *base, size_t octets)
 {
     if (base)
         munmap(base, octets);
+}
+
+void *memory_lines(size_t octets)
+{
+    const size_t whole = (octets + MEMORY_LINE - 1) / MEMORY_LINE * MEMORY_LINE;
+    void *base = aligned_alloc(MEMORY_LINE, whole);
+
+    return base ? memset(base, 0, whole) : NULL;
 }
 
 uint64_t memory_available(void)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/memory.h"
 #include "capture/link.h"
 #include "weir/config.h"
 #include "weir/packet.h"
@@ -157,7 +158,7 @@ int port_open_live(const struct port_options *options, struct port **out,
                    char error[CAPTURE_ERROR_MAX])
 {
     struct live_port *port =
-        calloc(1, sizeof(*port) + options->workers * sizeof(struct live_queue));
+        memory_lines(sizeof(*port) + options->workers * sizeof(struct live_queue));
 
     snprintf(error, CAPTURE_ERROR_MAX, "%.200s: out of memory", options->source);
     if (!port)

@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "capture/filter.h"
 #include "capture/interface.h"
 #include "capture/port.h"
@@ -35,7 +36,7 @@ struct live_queue {
     _Atomic uint64_t handed, filtered, filtered_octets;
     /* written by who reads the kernel's counters, which go back to 0 by that */
     _Atomic uint64_t received, missed;
-};
+} __attribute__((aligned(MEMORY_LINE)));
 
 struct live_port {
     struct port base;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "capture/xdp_port.h"
+#include "base/memory.h"
 #include "weir/config.h"
 
 #define ETHERNET_OVERHEAD 22u /* header and a VLAN tag, beside the MTU */
@@ -349,7 +350,7 @@ static void about_write(struct xdp_port *port, const struct port_options *option
 
 static struct xdp_port *port_create(const struct port_options *options)
 {
-    struct xdp_port *port = calloc(1, sizeof(*port));
+    struct xdp_port *port = memory_lines(sizeof(*port));
 
     if (!port)
         return NULL;
@@ -359,7 +360,7 @@ static struct xdp_port *port_create(const struct port_options *options)
         port->socket[i].fd = -1;
     port->index = options->index;
     port->workers = options->workers;
-    port->queue = calloc(options->workers, sizeof(*port->queue));
+    port->queue = memory_lines(options->workers * sizeof(*port->queue));
     port->source = strdup(options->source);
     if (!port->queue || !port->source) {
         xdp_close(&port->base);

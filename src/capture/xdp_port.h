@@ -8,6 +8,7 @@
 #include <pcap/pcap.h>
 #include <stdatomic.h>
 
+#include "base/memory.h"
 #include "capture/interface.h"
 #include "capture/port.h"
 #include "capture/rights.h"
@@ -45,7 +46,14 @@ struct xdp_queue {
     struct bpf_program filter;        /* -F */
     bool filtering;
     _Atomic uint64_t filtered, filtered_octets; /* written by the worker */
-};
+} __attribute__((aligned(MEMORY_LINE)));
+
+/* A socket's account: its worker and the control thread may ask at once. */
+struct xdp_audit {
+    atomic_flag taken; /* by whoever steps the account */
+    struct xdp_account account;
+    _Atomic uint64_t misdirected; /* what it has found */
+} __attribute__((aligned(MEMORY_LINE)));
 
 struct xdp_port {
     struct port base;
@@ -63,9 +71,7 @@ struct xdp_port {
     struct xdp_program program;
     struct xdp_umem umem[XDP_QUEUES_MAX];
     struct xdp_socket socket[XDP_SOCKETS_MAX];
-    atomic_flag accounting; /* taken by whoever steps an account */
-    struct xdp_account account[XDP_SOCKETS_MAX];
-    _Atomic uint64_t misdirected[XDP_SOCKETS_MAX]; /* what the accounts have found */
+    struct xdp_audit audit[XDP_SOCKETS_MAX];
     char about[CAPTURE_ERROR_MAX];
     struct xdp_queue *queue; /* one per worker */
 };

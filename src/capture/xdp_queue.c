@@ -67,16 +67,14 @@ static int queue_wait_fd(const struct capture *capture)
 /* --- any thread's part --- */
 
 /* Two threads that ask at once: one steps the account, the other takes what stands there. */
-static uint64_t misdirected(struct xdp_port *port, uint32_t socket, const struct xdp_reading *r)
+static uint64_t misdirected(struct xdp_audit *audit, const struct xdp_reading *r)
 {
-    _Atomic uint64_t *found = &port->misdirected[socket];
-
-    if (!atomic_flag_test_and_set_explicit(&port->accounting, memory_order_acquire)) {
-        uint64_t now = xdp_account_step(&port->account[socket], r, clock_monotonic_ns());
-        atomic_store_explicit(found, now, memory_order_relaxed);
-        atomic_flag_clear_explicit(&port->accounting, memory_order_release);
+    if (!atomic_flag_test_and_set_explicit(&audit->taken, memory_order_acquire)) {
+        uint64_t now = xdp_account_step(&audit->account, r, clock_monotonic_ns());
+        atomic_store_explicit(&audit->misdirected, now, memory_order_relaxed);
+        atomic_flag_clear_explicit(&audit->taken, memory_order_release);
     }
-    return atomic_load_explicit(found, memory_order_relaxed);
+    return atomic_load_explicit(&audit->misdirected, memory_order_relaxed);
 }
 
 static void socket_stats(struct xdp_port *port, uint32_t number, struct capture_stats *stats)
@@ -94,7 +92,7 @@ static void socket_stats(struct xdp_port *port, uint32_t number, struct capture_
     stats->missed[MISS_RING_FULL] += losses.ring_full;
     stats->missed[MISS_NO_BUFFER] += losses.no_buffer;
     stats->missed[MISS_INVALID] += losses.invalid;
-    stats->missed[MISS_MISDIRECTED] += misdirected(port, number, &r);
+    stats->missed[MISS_MISDIRECTED] += misdirected(&port->audit[number], &r);
 }
 
 static void queue_stats(const struct capture *capture, struct capture_stats *stats)

@@ -14,6 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/memory.h"
+
 struct burst;
 struct xdp_reading;
 
@@ -35,7 +37,7 @@ struct xdp_umem {
     bool shared;     /* by several sockets */
     atomic_flag taken;
     struct xdp_ring fill, completion;
-};
+} __attribute__((aligned(MEMORY_LINE)));
 
 struct xdp_socket {
     int fd;
@@ -45,7 +47,7 @@ struct xdp_socket {
     uint32_t held_count;
     uint64_t *held; /* frames that are read, to be given back */
     _Atomic uint64_t delivered;
-};
+} __attribute__((aligned(MEMORY_LINE))); /* each is another worker's */
 
 /* The kernel's view of one socket since it was opened. */
 struct xdp_losses {

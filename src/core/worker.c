@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/memory.h"
 #include "base/spsc.h"
 #include "core/worker_internal.h"
 
@@ -307,12 +308,11 @@ static int create_table(struct worker *w)
 
 int worker_create(const struct worker_options *options, struct worker **out)
 {
-    struct worker *w = aligned_alloc(64, sizeof(*w));
+    struct worker *w = memory_lines(sizeof(*w));
     int rc;
 
     if (!w)
         return -ENOMEM;
-    memset(w, 0, sizeof(*w));
     w->options = *options;
     w->decode.tunnels = options->config->flow.decap;
     atomic_init(&w->report.failed_queue, -1);

@@ -23,7 +23,7 @@ static size_t fragments_octets(const struct fragments *f)
 
 int fragments_create(uint64_t max, uint64_t timeout_ns, struct fragments **out)
 {
-    struct fragments *f = calloc(1, sizeof(*f));
+    struct fragments *f = memory_lines(sizeof(*f));
 
     if (!f)
         return -ENOMEM;

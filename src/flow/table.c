@@ -85,7 +85,7 @@ static int identify(struct flow_table *t, const struct flow_table_options *optio
 int flow_table_create(const struct flow_table_options *options, struct counters *counters,
                       struct flow_table **out)
 {
-    struct flow_table *t = calloc(1, sizeof(*t));
+    struct flow_table *t = memory_lines(sizeof(*t));
     int rc;
 
     if (!t)
