@@ -2,8 +2,8 @@
  * Time per packet of the engine (decode, flow table, its share of the sweep) beside the floor: the
  * same burst loop that only reads each frame's first line.
  *
- *   engine [--flows N] [--family 4|6] [--mix known|new] [--passes N] [--cpu N] [--fill PERCENT]
- *          [--deltas | --hosts | --hunts] [--phases] [--quick]
+ *   engine [--flows N] [--family 4|6] [--mix MIX] [--passes N] [--cpu N] [--fill PERCENT]
+ *          [--deltas | --hosts] [--phases] [--quick]
  *
  * A pass goes over 16384 frames in buffers of 2 KB. Frames are written and flushed from the cache
  * outside the measured time; floor and engine take turns pass by pass over the same frames, and the
@@ -11,12 +11,12 @@
  * turn of the sweep, and the measured passes hold at least three turns. A JSON line per case; exit
  * 1 when the ledger is open or the table does not hold what it should.
  *
+ *   --mix     known, new (both by default), crafted (new with keys that collide under another
+ * secret than the table's) or exposed (the same, and the table's secret is known)
  *   --fill    percent of the table that the known mix takes (default 50); new fills its table
  *   --deltas  the sweep fills deltas too, as it does when hosts are counted
- *   --hosts   and hosts are counted: what the worker does for them is a part of the engine's time
- * and told as hosts_ns, the analyst's as analyst_ns. Every host has room, so that none is cheap for
- * being refused
- *   --hunts   and hunts looked at too, by the built-in rules
+ *   --hosts   and hosts are counted and hunts looked at, by the built-in rules: what the worker
+ * does is a part of the engine's time and told as hosts_ns, the analyst's as analyst_ns
  *   --phases  read the clock three times a burst more, and print the phases
  *   --quick   one turn at least instead of three
  */
@@ -28,7 +28,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 
 #include "base/memory.h"
@@ -36,6 +35,7 @@
 #include "core/analyst.h"
 #include "core/hunter.h"
 #include "decode/decode.h"
+#include "engine_crafted.h"
 #include "engine_pool.h"
 #include "engine_traffic.h"
 #include "flow/table.h"
@@ -50,8 +50,6 @@
 #define SLICE_FLOWS 32u      /* of the sweep */
 #define PREFETCH_AHEAD 16u   /* as decode does */
 #define MIN_PASSES 128u
-#define WARM_UP_TURNS 3u /* two tables of hosts take turns: each has seen every host then */
-#define SERVERS 65536u   /* different addresses of the traffic, beside a client per flow */
 #define FLOW_OCTETS 512u /* of memory, at most, of each flow */
 #define PROGRAM "engine"
 
@@ -62,8 +60,24 @@ struct arguments {
     uint64_t passes; /* 0 = by the turns */
     uint64_t fill;
     int cpu;
-    bool deltas, hosts, hunts, phases, quick;
+    bool deltas, hosts, phases, quick;
 };
+
+/* What traffic: see engine_traffic.h and engine_crafted.h. */
+struct mix {
+    const char *name;
+    bool fresh, crafted;
+    bool secret; /* the table's is not the one that keys were crafted with */
+    bool asked;  /* only when asked for */
+};
+
+static const struct mix mixes[] = {
+    {.name = "known"},
+    {.name = "new", .fresh = true},
+    {.name = "crafted", .fresh = true, .crafted = true, .secret = true, .asked = true},
+    {.name = "exposed", .fresh = true, .crafted = true, .asked = true},
+};
+#define MIX_COUNT (sizeof(mixes) / sizeof(mixes[0]))
 
 /* What is timed pass by pass. */
 enum timed {
@@ -79,8 +93,10 @@ enum timed {
 /* One case: a table and the traffic it gets. */
 struct bench {
     const struct arguments *arguments;
+    const struct mix *mix;
     struct config config;
     struct traffic traffic;
+    uint64_t next_crafted; /* connection to begin with */
     struct decode_options decode;
     struct flow_table *table;
     struct counters counters;
@@ -169,8 +185,6 @@ static int create_hosts(struct bench *b)
     if (!b->generation)
         return -ENOMEM;
     hunt_builtin(&rules);
-    b->config.hosts.max_inside = 2 * (b->traffic.flows + SERVERS);
-    b->config.hunts.enabled = b->arguments->hunts;
     hunt_generation_init(b->generation, &b->config, &rules);
     int rc = hunter_create(&b->config, b->generation, true, &b->hunter);
     struct analyst_options options = {
@@ -257,13 +271,16 @@ static uint64_t engine_pass(struct bench *b)
 static void write_frames(struct bench *b)
 {
     for (uint32_t i = 0; i < POOL_BUFFERS; i++)
-        traffic_write(&b->traffic, b->packets + i, b->pool->buffer[i]);
+        if (b->mix->crafted)
+            crafted_write(&b->traffic, &b->next_crafted, b->pool->buffer[i]);
+        else
+            traffic_write(&b->traffic, b->packets + i, b->pool->buffer[i]);
 }
 
-/* Turns, and what is left of a pass: makes the flows and hosts, and lets tables grow settled. */
+/* One turn, and what is left of a pass: makes the flows, and lets the table grow settled. */
 static void warm_up(struct bench *b)
 {
-    uint64_t want = WARM_UP_TURNS * b->traffic.flows * PACKETS_PER_TURN;
+    uint64_t want = b->traffic.flows * PACKETS_PER_TURN;
 
     while (b->packets < want) {
         write_frames(b);
@@ -298,8 +315,8 @@ static uint64_t pass_count(const struct bench *b)
 
 static bool complain(const struct bench *b, const char *what)
 {
-    fprintf(stderr, PROGRAM ": IPv%u, %s, %" PRIu64 " flows: %s\n", b->traffic.family,
-            b->traffic.fresh ? "new" : "known", b->traffic.flows, what);
+    fprintf(stderr, PROGRAM ": IPv%u, %s, %" PRIu64 " flows: %s\n", b->traffic.family, b->mix->name,
+            b->traffic.flows, what);
     return false;
 }
 
@@ -324,35 +341,19 @@ static bool verify(const struct bench *b)
     return true;
 }
 
-static uint64_t memory_mb(void)
-{
-    struct rusage usage;
-
-    return getrusage(RUSAGE_SELF, &usage) ? 0 : (uint64_t)usage.ru_maxrss / 1024;
-}
-
-static void print_hosts(const struct bench *b, double worker_ns, uint64_t passes)
-{
-    struct analyst_stats stats;
-
-    analyst_stats(b->analyst, &stats);
-    printf(",\"hosts_ns\":%.1f,\"analyst_ns\":%.1f,\"hosts\":%" PRIu64, worker_ns,
-           (double)b->analyst_ns / (double)(passes * POOL_BUFFERS),
-           (uint64_t)stats.hosts_inside + stats.hosts_outside);
-}
-
 static void print_result(const struct bench *b, const double ns[], uint64_t passes, uint64_t turns)
 {
     printf("{\"family\":%u,\"mix\":\"%s\",\"flows\":%" PRIu64
            ",\"floor_ns\":%.1f,\"engine_ns\":%.1f,"
-           "\"ratio\":%.2f,\"memory_mb\":%" PRIu64,
-           b->traffic.family, b->traffic.fresh ? "new" : "known", b->traffic.flows, ns[TIMED_FLOOR],
-           ns[TIMED_ENGINE], ns[TIMED_ENGINE] / ns[TIMED_FLOOR], memory_mb());
+           "\"ratio\":%.2f",
+           b->traffic.family, b->mix->name, b->traffic.flows, ns[TIMED_FLOOR], ns[TIMED_ENGINE],
+           ns[TIMED_ENGINE] / ns[TIMED_FLOOR]);
     if (b->arguments->phases)
         printf(",\"decode_ns\":%.1f,\"flow_ns\":%.1f,\"sweep_ns\":%.1f", ns[TIMED_DECODE],
                ns[TIMED_FLOW], ns[TIMED_SWEEP]);
     if (b->hunter)
-        print_hosts(b, ns[TIMED_HOSTS], passes);
+        printf(",\"hosts_ns\":%.1f,\"analyst_ns\":%.1f", ns[TIMED_HOSTS],
+               (double)b->analyst_ns / (double)(passes * POOL_BUFFERS));
     printf(",\"turns\":%" PRIu64 ",\"packets\":%" PRIu64 ",\"frame_len\":%u,\"evicted\":%" PRIu64
            "}\n",
            turns, passes * POOL_BUFFERS, traffic_frame_len(&b->traffic),
@@ -400,7 +401,7 @@ static struct flow_table_options table_options(const struct bench *b)
 {
     struct flow_table_options options = {.flow = b->config.flow,
                                          .deltas = b->arguments->deltas || b->arguments->hosts,
-                                         .fixed_secret = true};
+                                         .fixed_secret = !b->mix->secret};
 
     options.flow.max_flows = b->traffic.flows;
     if (!b->traffic.fresh)
@@ -408,7 +409,8 @@ static struct flow_table_options table_options(const struct bench *b)
     return options;
 }
 
-static int run_case(const struct arguments *arguments, struct pool *pool, struct traffic traffic)
+static int run_case(const struct arguments *arguments, struct pool *pool, const struct mix *mix,
+                    struct traffic traffic)
 {
     struct bench *b = calloc(1, sizeof(*b));
     int rc = -ENOMEM;
@@ -417,6 +419,7 @@ static int run_case(const struct arguments *arguments, struct pool *pool, struct
         return rc;
     b->arguments = arguments;
     b->pool = pool;
+    b->mix = mix;
     b->traffic = traffic;
     b->step = (FLOW_TURN_NS << STEP_SHIFT) / (PACKETS_PER_TURN * traffic.flows);
     config_defaults(&b->config);
@@ -445,15 +448,15 @@ static int run_all(const struct arguments *a, struct pool *pool)
     int rc = 0;
 
     for (uint8_t family = 4; family <= 6; family += 2) {
-        for (unsigned fresh = 0; fresh < 2; fresh++) {
+        for (const struct mix *mix = mixes; mix < mixes + MIX_COUNT; mix++) {
             for (size_t i = 0; i < size_count; i++) {
                 struct traffic traffic = {.flows = a->flows ? a->flows : sizes[i],
                                           .seed = SEED,
                                           .family = family,
-                                          .fresh = fresh};
+                                          .fresh = mix->fresh};
                 bool wanted = (!a->family || a->family == family) &&
-                              (!a->mix || !strcmp(a->mix, fresh ? "new" : "known"));
-                int failed = wanted ? run_case(a, pool, traffic) : 0;
+                              (a->mix ? !strcmp(a->mix, mix->name) : !mix->asked);
+                int failed = wanted ? run_case(a, pool, mix, traffic) : 0;
                 if (failed)
                     rc = failed;
             }
@@ -490,13 +493,26 @@ static bool number(const char *name, const char *text, uint64_t low, uint64_t hi
 }
 
 static const struct option options[] = {
-    {"flows", required_argument, NULL, 'n'}, {"family", required_argument, NULL, 'f'},
-    {"mix", required_argument, NULL, 'm'},   {"passes", required_argument, NULL, 'p'},
-    {"cpu", required_argument, NULL, 'c'},   {"fill", required_argument, NULL, 'l'},
-    {"deltas", no_argument, NULL, 'd'},      {"phases", no_argument, NULL, 'P'},
-    {"quick", no_argument, NULL, 'q'},       {"hosts", no_argument, NULL, 'h'},
-    {"hunts", no_argument, NULL, 'u'},       {0},
+    {"flows", required_argument, NULL, 'n'},
+    {"family", required_argument, NULL, 'f'},
+    {"mix", required_argument, NULL, 'm'},
+    {"passes", required_argument, NULL, 'p'},
+    {"cpu", required_argument, NULL, 'c'},
+    {"fill", required_argument, NULL, 'l'},
+    {"deltas", no_argument, NULL, 'd'},
+    {"phases", no_argument, NULL, 'P'},
+    {"quick", no_argument, NULL, 'q'},
+    {"hosts", no_argument, NULL, 'h'},
+    {0},
 };
+
+static bool is_mix(const char *name)
+{
+    for (size_t i = 0; i < MIX_COUNT; i++)
+        if (!strcmp(mixes[i].name, name))
+            return true;
+    return false;
+}
 
 static bool take_option(struct arguments *a, int letter, const char *name)
 {
@@ -519,7 +535,7 @@ static bool take_option(struct arguments *a, int letter, const char *name)
         a->family = (unsigned)(optarg[0] - '0');
         break;
     case 'm':
-        ok = !strcmp(optarg, "known") || !strcmp(optarg, "new");
+        ok = is_mix(optarg);
         a->mix = optarg;
         break;
     case 'd':
@@ -527,9 +543,6 @@ static bool take_option(struct arguments *a, int letter, const char *name)
         break;
     case 'h':
         a->hosts = true;
-        break;
-    case 'u':
-        a->hosts = a->hunts = true;
         break;
     case 'P':
         a->phases = true;
@@ -542,7 +555,7 @@ static bool take_option(struct arguments *a, int letter, const char *name)
     }
     if (!ok)
         fprintf(stderr, PROGRAM ": --%s: \"%s\" is not %s\n", name, optarg,
-                letter == 'f' ? "4 or 6" : "known or new");
+                letter == 'f' ? "4 or 6" : "known, new, crafted or exposed");
     return ok;
 }
 
