@@ -49,7 +49,8 @@ int pipeline_create(const struct pipeline_options *options, struct pipeline **ou
                                        .dedup = options->config->capture.dedup,
                                        .notices = options->notices,
                                        .deltas = options->deltas != NULL,
-                                       .fixed_secret = true};
+                                       .fixed_secret = true,
+                                       .grows = true};
     p->options = *options;
     p->turn_ns = flow_turn_ns(&options->config->flow);
     p->decode.tunnels = options->config->flow.decap;
@@ -165,6 +166,7 @@ enum capture_status pipeline_step(struct pipeline *p, struct capture *source)
 
     p->source = source;
     p->delivered += p->burst.count;
+    flow_table_grow(p->table);
     decode_burst(&p->decode, &p->burst, &p->counters);
     for (uint32_t i = 0; i < p->burst.count; i++) {
         uint64_t ts = p->burst.packet[i].ts_ns;

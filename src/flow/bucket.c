@@ -1,8 +1,11 @@
 #include "flow/bucket.h"
 
+#include "base/prefetch.h"
+
 #define OVERFLOW_ONE (1u << 24)
 #define OVERFLOW_MAX 255u
 #define HAND_SHIFT 20
+#define PREFETCH_FLOWS 8 /* while all are inserted */
 #define VICTIM_BUCKETS 8 /* looked at beyond the two, for something below an elephant */
 
 static int free_slot(const struct bucket *b)
@@ -115,6 +118,23 @@ void bucket_promote(struct flow_table *t, uint32_t hash, uint32_t index, unsigne
 
     assert(b);
     bucket_set_rank(b, slot, rank);
+}
+
+bool bucket_insert_all(struct flow_table *t)
+{
+    for (uint32_t i = 1; i < t->high_water; i++) {
+        const struct flow_cold *c = &t->cold[i];
+        prefetch_read(&t->cold[i + PREFETCH_FLOWS].hash);
+        prefetch_read(&t->cold[i + PREFETCH_FLOWS].rank);
+        prefetch_write(&t->bucket[bucket_first(t, t->cold[i + PREFETCH_FLOWS / 2].hash)]);
+        if (t->hot[i].kind == KIND_KEY)
+            continue;
+        if (!bucket_insert(t, c->hash, i))
+            return false;
+        if (c->rank != RANK_NEW)
+            bucket_promote(t, c->hash, i, c->rank);
+    }
+    return true;
 }
 
 /* The least rank in b below *best, from the hand on. */

@@ -116,6 +116,10 @@ static inline uint32_t bucket_candidate(const struct bucket *b)
 /* Puts an index into the table for this hash; false when all places are taken. */
 bool bucket_insert(struct flow_table *, uint32_t hash, uint32_t index);
 
+/* Puts all flows, with their ranks, into buckets that are empty; false when not all found a place.
+ */
+bool bucket_insert_all(struct flow_table *);
+
 /* Takes it out again. */
 void bucket_remove(struct flow_table *, uint32_t hash, uint32_t index);
 

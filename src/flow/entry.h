@@ -213,15 +213,16 @@ struct flow_table {
     uint32_t high_water; /* indices 1 .. high_water - 1 were ever used */
     uint32_t max_flows;
     uint32_t bucket_mask;
+    uint32_t grow_at; /* flows for which these buckets are too few; UINT32_MAX = they stay */
     uint32_t live;
 
     struct flow_config config;
     bool dedup, deltas, notices, scoped;
-    bool portable;     /* no packet is taken as settled */
-    uint8_t pressure;  /* lifetimes are shortened by 2 * pressure bits */
-    bool repricing;    /* this turn re-reads every deadline, pressure has changed */
-    bool draining;     /* position is the drain's */
-    uint32_t position; /* of the sweep */
+    bool portable;      /* no packet is taken as settled */
+    uint8_t pressure;   /* lifetimes are shortened by 2 * pressure bits */
+    bool repricing;     /* this turn re-reads every deadline, pressure has changed */
+    bool draining;      /* position is the drain's */
+    uint32_t position;  /* of the sweep */
     /* The entries before position as they are now; the whole table at a turn's end. */
     uint64_t walked_flows, walked_packets;
     uint32_t loss_epoch;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "flow/bucket.h"
 #include "flow/duplicate.h"
 #include "flow/entry.h"
 #include "flow/fragment.h"
@@ -11,6 +12,8 @@
 #define DEFAULT_FLOWS (4u << 20)
 #define MIN_FLOWS 16
 #define MIN_BUCKETS 4
+#define FIRST_BUCKETS 4096 /* of a table that grows: 256 KiB */
+#define BUCKET_FLOWS 5     /* on average, before a table that grows gets more buckets */
 #define PADDING 16 /* entries behind the last that a prefetch may name */
 
 #define FLOW_OCTETS                                                                                \
@@ -45,6 +48,12 @@ static uint32_t bucket_count(uint32_t max_flows)
     while ((uint64_t)buckets * BUCKET_SLOTS * 10 < (uint64_t)max_flows * 14)
         buckets *= 2;
     return buckets;
+}
+
+static void set_buckets(struct flow_table *t, uint32_t buckets)
+{
+    t->bucket_mask = buckets - 1;
+    t->grow_at = buckets < bucket_count(t->max_flows) ? buckets * BUCKET_FLOWS : UINT32_MAX;
 }
 
 static int reserve_arrays(struct flow_table *t)
@@ -98,7 +107,8 @@ int flow_table_create(const struct flow_table_options *options, struct counters 
     t->scoped = t->config.vlan_in_key || t->config.tunnel_in_key;
     t->counters = counters;
     t->max_flows = t->config.max_flows ? (uint32_t)t->config.max_flows : flow_table_default_flows();
-    t->bucket_mask = bucket_count(t->max_flows) - 1;
+    uint32_t buckets = bucket_count(t->max_flows);
+    set_buckets(t, options->grows && buckets > FIRST_BUCKETS ? FIRST_BUCKETS : buckets);
     t->high_water = 1;
     t->hash_burst = options->portable ? hash_burst_siphash : hash_burst_best();
     rc = t->config.max_flows && t->config.max_flows < MIN_FLOWS ? -EINVAL : 0;
@@ -128,6 +138,26 @@ void flow_table_destroy(struct flow_table *t)
     memory_release(t->duplicates, sizeof(*t->duplicates));
     fragments_destroy(t->fragments);
     free(t);
+}
+
+void flow_table_grow(struct flow_table *t)
+{
+    struct bucket *before = t->bucket;
+    const uint32_t count = t->bucket_mask + 1;
+    const size_t size = count * sizeof(*before);
+
+    if (t->live < t->grow_at)
+        return;
+    t->bucket = memory_reserve(2 * size);
+    set_buckets(t, 2 * count);
+    if (t->bucket && bucket_insert_all(t)) {
+        memory_release(before, size);
+        return;
+    }
+    memory_release(t->bucket, 2 * size);
+    t->bucket = before;
+    set_buckets(t, count);
+    t->grow_at = UINT32_MAX;
 }
 
 void flow_table_clock_offset(struct flow_table *t, int64_t offset_ns)

@@ -36,6 +36,7 @@ struct flow_table_options {
     bool notices;      /* closing notices for connections without an open record */
     bool fixed_secret; /* same input, same output: hash secret and flow_id do not vary */
     bool portable;     /* the portable twins of what a processor may speed up */
+    bool grows;        /* begin with few buckets: the caller calls flow_table_grow() */
     uint8_t worker;    /* for flow_id */
 };
 
@@ -43,6 +44,11 @@ struct flow_table_options {
  * options contradict, -ENOMEM when the address space is not to be had. */
 int flow_table_create(const struct flow_table_options *, struct counters *, struct flow_table **);
 void flow_table_destroy(struct flow_table *);
+
+/* Twice as many buckets, if the flows have become many for those there are; all flows then move.
+ * Between bursts. Few buckets are few lines and pages, most of which are in a cache. Where memory
+ * is short the table goes on as it is. */
+void flow_table_grow(struct flow_table *);
 
 /* What flow.max_flows means by auto. */
 uint32_t flow_table_default_flows(void);

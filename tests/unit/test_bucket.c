@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <sys/resource.h>
 
 #include "flow/bucket.h"
 #include "flow_fixture.h"
@@ -317,6 +318,99 @@ static void spares_elephants_while_others_are_near(void **state)
     fixture_close(f);
 }
 
+#define GROWN 60000u
+#define FLOWS_OF_BUCKET 5u /* when more are asked for */
+
+static struct fixture *open_growing(void)
+{
+    struct flow_table_options options = fixture_options();
+
+    options.flow.max_flows = 100000;
+    options.grows = true;
+    return fixture_open(&options);
+}
+
+/* A packet of each of these flows. */
+static void send_each(struct fixture *f, uint32_t from, uint32_t to)
+{
+    for (uint32_t port = from; port <= to; port++) {
+        flow_table_grow(f->table);
+        fixture_send(f, packet_udp(0, (uint16_t)port, START_NS + port));
+    }
+}
+
+/* Every flow is found, at its rank, and once. */
+static void check_all(const struct flow_table *t)
+{
+    uint32_t *hash = calloc(t->high_water, sizeof(*hash)), ranked = 0;
+
+    for (uint32_t i = 1; i < t->high_water; i++) {
+        hash[i] = t->cold[i].hash;
+        assert_true(found(t, hash[i], i));
+    }
+    for (uint32_t b = 0; b <= t->bucket_mask; b++)
+        for (unsigned s = 0; s < BUCKET_SLOTS; s++)
+            if (t->bucket[b].index[s]) {
+                assert_int_equal(bucket_rank(&t->bucket[b], s),
+                                 t->cold[t->bucket[b].index[s]].rank);
+                ranked += bucket_rank(&t->bucket[b], s) != RANK_NEW;
+            }
+    assert_int_equal(ranked, 1000);
+    assert_int_equal(entries(t), t->live);
+    check_overflow(t, hash);
+    free(hash);
+}
+
+static void grows_with_its_flows(void **state)
+{
+    (void)state;
+    struct fixture *f = open_growing(), *whole = open_sized(100000);
+    struct flow_table *t = f->table;
+    uint32_t first = t->bucket_mask + 1;
+
+    assert_true(first < whole->table->bucket_mask + 1);
+    send_each(f, 1, 1000);
+    send_each(f, 1, 1000);
+    fixture_turn(f, START_NS + SECOND); /* two packets each: they rise */
+    send_each(f, 1001, first * FLOWS_OF_BUCKET);
+    assert_int_equal(t->bucket_mask + 1, first);
+    send_each(f, first * FLOWS_OF_BUCKET + 1, first * FLOWS_OF_BUCKET + 1);
+    assert_int_equal(t->bucket_mask + 1, 2 * first);
+    check_all(t);
+    send_each(f, first * FLOWS_OF_BUCKET + 2, GROWN);
+    assert_int_equal(t->bucket_mask, whole->table->bucket_mask);
+    assert_int_equal(t->grow_at, UINT32_MAX);
+    check_all(t);
+    send_each(f, 1, GROWN);
+    assert_int_equal(f->counters.note[NOTE_FLOWS_CREATED], GROWN);
+    fixture_close(whole);
+    fixture_close(f);
+}
+
+static void stays_as_it_is_where_memory_is_short(void **state)
+{
+    (void)state;
+    struct fixture *f = open_growing();
+    struct flow_table *t = f->table;
+    uint32_t first = t->bucket_mask + 1, last = first * FLOWS_OF_BUCKET;
+    struct rlimit before, none = {.rlim_cur = 1 << 20};
+
+    send_each(f, 1, 1000);
+    send_each(f, 1, 1000);
+    fixture_turn(f, START_NS + SECOND);
+    send_each(f, 1001, last);
+    assert_int_equal(getrlimit(RLIMIT_AS, &before), 0);
+    none.rlim_max = before.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_AS, &none), 0);
+    send_each(f, last + 1, last + 1);
+    assert_int_equal(setrlimit(RLIMIT_AS, &before), 0);
+    assert_int_equal(t->bucket_mask + 1, first);
+    send_each(f, last + 2, last + 1000);
+    assert_int_equal(t->live, last + 1000);
+    check_all(t);
+    fixture_close(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -331,6 +425,8 @@ int main(void)
         cmocka_unit_test(victims_go_by_rank),
         cmocka_unit_test(victims_of_one_rank_take_turns),
         cmocka_unit_test(spares_elephants_while_others_are_near),
+        cmocka_unit_test(grows_with_its_flows),
+        cmocka_unit_test(stays_as_it_is_where_memory_is_short),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
