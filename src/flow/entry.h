@@ -219,6 +219,8 @@ struct flow_table {
     struct flow_config config;
     bool dedup, deltas, notices, scoped;
     bool portable;      /* no packet is taken as settled */
+    bool restless;      /* many packets of the last burst were not settled */
+    uint64_t unsettled; /* packets so far */
     uint8_t pressure;   /* lifetimes are shortened by 2 * pressure bits */
     bool repricing;     /* this turn re-reads every deadline, pressure has changed */
     bool draining;      /* position is the drain's */

@@ -17,6 +17,8 @@
  * matter from 8 on. */
 #define CHUNK 16u
 
+#define RESTLESS_SHARE 8 /* a burst with more than this part unsettled: the next will be so, too */
+
 #define PROMOTE_PACKETS 4 /* of one side within a turn, while the table is nearly full */
 
 static bool crowded(const struct flow_table *t)
@@ -214,6 +216,7 @@ static __attribute__((noinline)) uint32_t update(struct flow_table *t, struct fl
     uint32_t index = flow_of(t, probe, p, out);
     int side = probe->side;
 
+    t->unsettled++;
     if (p->ts_ns >= t->newest_ts)
         t->newest_ts = p->ts_ns;
     observe(t, index, side, p); /* first: counting may set a deadline, by the state */
@@ -373,6 +376,28 @@ static void pass_candidates(struct flow_table *t, const struct packet *packet, s
     }
 }
 
+/* Whether the packet opens its side of a record, or is the first of its kind: what is likely to
+ * write cold lines. */
+static inline bool likely_changes(const struct flow_hot *h, unsigned side, const struct packet *p)
+{
+    uint8_t letter = p->flags & PACKET_HAS_TCP ? p->payload ? SEEN_DATA : SEEN_ACK : 0;
+
+    return !(h->kind & KIND_IN_RECORD << side) || (letter & ~h->seen[side]);
+}
+
+/* Between the second and the third pass, where flows are young: the hot lines are there. */
+static __attribute__((noinline)) void pass_changes(struct flow_table *t, const struct packet *packet, struct span span)
+{
+    for (uint32_t i = span.from; i < span.to; i++) {
+        const struct flow_probe *probe = &t->probe[i];
+        if (!probe->key.blocks || !probe->index ||
+            !likely_changes(&t->hot[probe->index], probe->side, &packet[i]))
+            continue;
+        prefetch_write(&t->cold[probe->index].base);
+        prefetch_change(&t->cold[probe->index]);
+    }
+}
+
 /* The second copy of a frame. */
 static __attribute__((noinline)) void track_copy(struct flow_table *t, struct flow_probe *probe,
                                                  struct packet *p, struct flow_out *out)
@@ -420,12 +445,18 @@ static bool burst_settles(const struct flow_table *t)
 void flow_table_burst(struct flow_table *t, struct packet *packet, uint32_t count,
                       struct flow_out *out)
 {
+    const uint64_t unsettled = t->unsettled;
+    const bool restless = t->restless;
+
     for (uint32_t at = 0; at < count + 2 * CHUNK; at += CHUNK) {
         pass_keys(t, packet, chunk(at, 0, count));
         pass_candidates(t, packet, chunk(at, 1, count));
+        if (restless)
+            pass_changes(t, packet, chunk(at, 2, count));
         if (burst_settles(t))
             pass_update(t, packet, chunk(at, 2, count), true, out);
         else
             pass_update(t, packet, chunk(at, 2, count), false, out);
     }
+    t->restless = (t->unsettled - unsettled) * RESTLESS_SHARE > count;
 }
