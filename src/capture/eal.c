@@ -119,15 +119,53 @@ static void put_devices(struct writer *w, const struct eal_plan *plan)
         put(w, "--no-pci");
 }
 
-static void put_extra(struct writer *w, const char *extra)
+/* Words that the EAL would take and weir cannot work with; long ones may be shortened. */
+static const struct {
+    const char *name, *why;
+} refused[] = {
+    {"-h", "it prints DPDK's help and ends the process"},
+    {"--help", "it prints DPDK's help and ends the process"},
+    {"--proc-type", "weir is a DPDK process by itself and cannot join another"},
+    {"--telemetry", "its thread and socket would be outside of the sandbox"},
+};
+
+#define SHORTEST 4 /* what getopt_long() may tell apart: --he, --pr, --te */
+
+static bool means(const char *word, size_t length, const char *name)
 {
-    for (const char *at = extra ? extra : ""; *at;) {
+    size_t own = 0;
+
+    while (own < length && word[own] != '=')
+        own++;
+    if (name[1] != '-')
+        return own >= 2 && strncmp(word, name, 2) == 0;
+    return own >= SHORTEST && own <= strlen(name) && strncmp(word, name, own) == 0;
+}
+
+static int check_word(const char *word, size_t length, char error[CAPTURE_ERROR_MAX])
+{
+    for (size_t i = 0; i < sizeof(refused) / sizeof(*refused); i++)
+        if (means(word, length, refused[i].name)) {
+            snprintf(error, CAPTURE_ERROR_MAX, "capture.eal: %s is refused: %s; take it out",
+                     refused[i].name, refused[i].why);
+            return -EINVAL;
+        }
+    return 0;
+}
+
+static int put_extra(struct writer *w, const char *extra, char error[CAPTURE_ERROR_MAX])
+{
+    int status = 0;
+
+    for (const char *at = extra ? extra : ""; *at && status == 0;) {
         size_t length = strcspn(at, " \t");
+        status = check_word(at, length, error);
         if (length)
             put(w, "%.*s", (int)length, at);
         at += length;
         at += strspn(at, " \t");
     }
+    return status;
 }
 
 int eal_arguments_make(const struct eal_plan *plan, struct eal_arguments *out,
@@ -143,9 +181,9 @@ int eal_arguments_make(const struct eal_plan *plan, struct eal_arguments *out,
     put(&w, "--no-telemetry");
     put_memory(&w, plan);
     put_devices(&w, plan);
-    put_extra(&w, plan->extra);
-    if (!w.full)
-        return 0;
+    int status = put_extra(&w, plan->extra, error);
+    if (status != 0 || !w.full)
+        return status;
     snprintf(error, CAPTURE_ERROR_MAX, "capture.eal: more words than %d, or longer than %d octets",
              EAL_ARGUMENTS_MAX, EAL_TEXT_MAX);
     return -EINVAL;

@@ -31,7 +31,7 @@ struct eal_arguments {
 /*
  * Huge pages are used, without files, when enough are free, else ordinary memory: --in-memory and
  * --no-huge exclude each other, and the user's words decide when they hold one of them. Returns 0,
- * or -EINVAL with one line at error when words do not fit.
+ * or -EINVAL with one line at error when words do not fit, or are not for weir.
  */
 int eal_arguments_make(const struct eal_plan *, struct eal_arguments *,
                        char error[CAPTURE_ERROR_MAX]);

@@ -328,6 +328,13 @@ def test_wrong_words_for_the_eal(space):
     assert 'no-such-word' in line
 
 
+@pytest.mark.parametrize('word, named', [('--help', '--help'), ('--proc-type=secondary', '--proc-type'), ('--proc=auto', '--proc-type')])
+def test_words_that_would_end_or_hang_it(space, word, named):
+    sensor = space.sensor.start(lab.weir_binary(), 'run', '-i', 'dpdk:net_null0', f'--capture.eal={word}')
+    assert sensor.wait() == 1
+    assert sensor.stderr.count('\n') == 1 and f'capture.eal: {named} is refused' in sensor.stderr, sensor.stderr
+
+
 def test_eal_may_speak(space):
     quiet = Receiver(space, 'dpdk:net_null0,size=64')
     quiet.stop()

@@ -102,6 +102,38 @@ static void too_many_words_are_refused(void **state)
     assert_non_null(strstr(error, "capture.eal"));
 }
 
+static void words_that_weir_cannot_work_with_are_refused(void **state)
+{
+    (void)state;
+    static const char *const bad[][2] = {
+        {"--help", "--help is"},
+        {"-m 64 -h", "-h is"},
+        {"--proc-type=secondary", "--proc-type is"},
+        {"--no-huge --proc-type auto", "--proc-type is"},
+        {"--he", "--help is"},
+        {"--proc=auto", "--proc-type is"},
+        {"-hv", "-h is"},
+        {"--telemetry", "--telemetry is"},
+    };
+    static const char *const good[] = {
+        "--huge-dir=/mnt", "--huge-unlink",       "--helper", "--no-telemetry",
+        "-m 64",           "--match-allocations", "h",        "--vdev=net_null9"};
+    struct eal_arguments a;
+
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+        struct eal_plan plan = plan_with(bad[i][0], 0);
+        char error[CAPTURE_ERROR_MAX] = "";
+        assert_int_equal(eal_arguments_make(&plan, &a, error), -EINVAL);
+        assert_non_null(strstr(error, "capture.eal: "));
+        assert_non_null(strstr(error, bad[i][1]));
+    }
+    for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
+        struct eal_plan plan = plan_with(good[i], 0);
+        char error[CAPTURE_ERROR_MAX] = "";
+        assert_int_equal(eal_arguments_make(&plan, &a, error), 0);
+    }
+}
+
 static void devices_are_named_as_dpdk_names_them(void **state)
 {
     (void)state;
@@ -233,6 +265,7 @@ int main(void)
         cmocka_unit_test(the_users_words_decide),
         cmocka_unit_test(only_named_pci_devices_are_touched),
         cmocka_unit_test(too_many_words_are_refused),
+        cmocka_unit_test(words_that_weir_cannot_work_with_are_refused),
         cmocka_unit_test(devices_are_named_as_dpdk_names_them),
         cmocka_unit_test(device_arguments_are_found_whole),
         cmocka_unit_test(a_log_is_searched_for_the_reason),
