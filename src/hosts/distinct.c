@@ -1,23 +1,17 @@
 #include "hosts/distinct.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
-
-#define REGISTER_BITS 11
-#define REGISTERS (1u << REGISTER_BITS)
-#define RANK_MAX (64 - REGISTER_BITS + 1)
+#include "base/sketch.h"
 
 #define RECENT 65536u
 
-/* The histogram of the registers is kept beside them, so that an estimate costs 55 steps. */
-struct sketch {
+struct numbered_sketch {
     uint64_t number; /* of all that were ever made */
-    uint8_t rank[REGISTERS];
-    uint16_t with_rank[RANK_MAX + 1];
+    struct sketch sketch;
 };
 
 static const uint32_t capacity[DISTINCT_SIZES - 1] = {8, DISTINCT_EXACT};
@@ -36,7 +30,7 @@ int distinct_pools_init(struct distinct_pools *p, uint32_t small, uint32_t exact
     memset(p, 0, sizeof(*p));
     int rc = pool_init(&p->pool[0], 8 * sizeof(uint64_t), small);
     rc = rc ? rc : pool_init(&p->pool[1], DISTINCT_EXACT * sizeof(uint64_t), exact);
-    rc = rc ? rc : pool_init(&p->pool[2], sizeof(struct sketch), sketches);
+    rc = rc ? rc : pool_init(&p->pool[2], sizeof(struct numbered_sketch), sketches);
     p->recent = memory_reserve(RECENT * sizeof(*p->recent));
     rc = rc ? rc : p->recent ? 0 : -ENOMEM;
     if (rc)
@@ -76,63 +70,6 @@ static void block_give(struct distinct_pool *p, uint32_t block)
     p->free[p->free_count++] = block;
 }
 
-static bool sketch_add(struct sketch *s, uint64_t hash)
-{
-    uint32_t at = (uint32_t)(hash & (REGISTERS - 1));
-    uint64_t rest = hash >> REGISTER_BITS;
-    uint8_t rank = rest ? (uint8_t)(__builtin_ctzll(rest) + 1) : RANK_MAX;
-
-    if (rank <= s->rank[at])
-        return false;
-    s->with_rank[s->rank[at]]--;
-    s->with_rank[rank]++;
-    s->rank[at] = rank;
-    return true;
-}
-
-/* Ertl 2017, "New cardinality estimation algorithms for HyperLogLog sketches", algorithm 6. */
-static double sigma(double x)
-{
-    double before, y = 1, z = x;
-
-    if (x == 1)
-        return INFINITY;
-    do {
-        x *= x;
-        before = z;
-        z += x * y;
-        y += y;
-    } while (z != before);
-    return z;
-}
-
-static double tau(double x)
-{
-    double before, y = 1, z = 1 - x;
-
-    if (x == 0 || x == 1)
-        return 0;
-    do {
-        x = sqrt(x);
-        before = z;
-        y /= 2;
-        z -= (1 - x) * (1 - x) * y;
-    } while (z != before);
-    return z / 3;
-}
-
-static uint32_t sketch_estimate(const struct sketch *s)
-{
-    const double m = REGISTERS;
-    double z = m * tau(1 - s->with_rank[RANK_MAX] / m);
-
-    for (int k = RANK_MAX - 1; k >= 1; k--)
-        z = (z + s->with_rank[k]) / 2;
-    z += m * sigma(s->with_rank[0] / m);
-    double estimate = m * m / (2 * log(2)) / z;
-    return estimate >= UINT32_MAX ? UINT32_MAX : (uint32_t)(estimate + 0.5);
-}
-
 static const uint64_t *elements(const struct distinct_pools *p, const struct distinct *d)
 {
     return d->count <= 1 ? &d->first : block_at(&p->pool[d->pool], d->block);
@@ -141,6 +78,11 @@ static const uint64_t *elements(const struct distinct_pools *p, const struct dis
 static bool is_sketch(const struct distinct *d)
 {
     return d->count > DISTINCT_EXACT;
+}
+
+static struct sketch *sketch_of(const struct distinct_pools *p, const struct distinct *d)
+{
+    return &((struct numbered_sketch *)block_at(&p->pool[d->pool], d->block))->sketch;
 }
 
 /* Into a block of the next size; false when there is none. */
@@ -154,12 +96,11 @@ static bool grow(struct distinct_pools *p, struct distinct *d)
         return false;
     }
     if (to == DISTINCT_SIZES - 1) {
-        struct sketch *s = block_at(&p->pool[to], block);
-        memset(s, 0, sizeof(*s));
+        struct numbered_sketch *s = block_at(&p->pool[to], block);
         s->number = ++p->sketches;
-        s->with_rank[0] = REGISTERS;
+        sketch_clear(&s->sketch);
         for (uint32_t i = 0; i < d->count; i++)
-            sketch_add(s, elements(p, d)[i]);
+            sketch_add(&s->sketch, elements(p, d)[i]);
     } else {
         memcpy(block_at(&p->pool[to], block), elements(p, d), d->count * sizeof(uint64_t));
     }
@@ -185,7 +126,7 @@ static bool add_exactly(struct distinct_pools *p, struct distinct *d, uint64_t h
     if (is_full(d) && !grow(p, d))
         return false;
     if (d->count == DISTINCT_EXACT)
-        sketch_add(block_at(&p->pool[d->pool], d->block), hash);
+        sketch_add(sketch_of(p, d), hash);
     else if (d->count == 0)
         d->first = hash;
     else
@@ -197,7 +138,7 @@ static bool add_exactly(struct distinct_pools *p, struct distinct *d, uint64_t h
 bool distinct_add(struct distinct_pools *p, struct distinct *d, uint64_t hash)
 {
     if (is_sketch(d))
-        return sketch_add(block_at(&p->pool[d->pool], d->block), hash);
+        return sketch_add(sketch_of(p, d), hash);
     return add_exactly(p, d, hash);
 }
 
@@ -205,7 +146,7 @@ bool distinct_may_be_new(struct distinct_pools *p, const struct distinct *d, uin
 {
     if (!is_sketch(d))
         return false;
-    const struct sketch *s = block_at(&p->pool[d->pool], d->block);
+    const struct numbered_sketch *s = block_at(&p->pool[d->pool], d->block);
     uint64_t key = (hash ^ s->number * 0x9e3779b97f4a7c15u) | 1;
     uint64_t *place = &p->recent[key >> 32 & (RECENT - 1)];
     bool asked = *place == key;
@@ -216,7 +157,7 @@ bool distinct_may_be_new(struct distinct_pools *p, const struct distinct *d, uin
 
 uint32_t distinct_count(const struct distinct_pools *p, const struct distinct *d)
 {
-    return is_sketch(d) ? sketch_estimate(block_at(&p->pool[d->pool], d->block)) : d->count;
+    return is_sketch(d) ? sketch_estimate(sketch_of(p, d)) : d->count;
 }
 
 void distinct_clear(struct distinct_pools *p, struct distinct *d)

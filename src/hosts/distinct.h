@@ -1,6 +1,6 @@
 /*
- * How many different things: exact up to 32, estimated beyond (HyperLogLog, 2048 registers, Ertl's
- * improved raw estimator of 2017: mean error 1.8 %).
+ * How many different things: exact up to 32, estimated beyond by a sketch (base/sketch.h: mean
+ * error 1.8 %).
  *
  * Design note. A set is 16 octets: its first element lies in it, up to 8 in a block of 64 octets,
  * up to 32 in one of 256, more in a sketch of 2176. Blocks come from three pools of fixed size.
