@@ -67,6 +67,8 @@ enum flow_keep {
     KEEP_COUNT
 };
 
+enum flow_fold_mode { FOLD_AUTO, FOLD_OFF, FOLD_ON, FOLD_MODE_COUNT };
+
 struct flow_config {
     uint64_t idle_ns;
     uint64_t active_ns;
@@ -78,6 +80,8 @@ struct flow_config {
     uint32_t decap;         /* mask of 1 << enum tunnel_kind */
     bool vlan_in_key;
     bool tunnel_in_key;
+    uint64_t fold;      /* enum flow_fold_mode */
+    uint64_t fold_rate; /* flows of one packet, per second and prefix, that get records */
 };
 
 enum export_transport {

@@ -89,11 +89,19 @@ struct flow_counts {
     uint64_t payload[2];
 };
 
+/* Of what an aggregate tells: the flows from a prefix of senders, or to one of receivers. */
+enum flow_aggregate { AGGREGATE_NONE, AGGREGATE_FROM, AGGREGATE_TO };
+
+#define AGGREGATE_SAMPLES 4
+
 /*
- * One record. Two kinds share it:
+ * One record. Three kinds share it:
  *   with packets in delta   a flow record: counts of its own interval, and totals
  *   without                 a closing notice: the connection ended after its last record was out;
  *                           only where it was asked for
+ *   with aggregate set      an aggregate of delta.packets[0] flows of one packet each
+ *                           (flow/fold.h), all from, or all to, one prefix; the other side's
+ *                           address and the sender's port are 0. Its flow_id is its own.
  */
 struct flow_record {
     struct flow_counts delta; /* this record */
@@ -109,8 +117,19 @@ struct flow_record {
     uint32_t tunnel_id;
     uint32_t mpls_top;
     uint8_t address[2][16]; /* network order; IPv4 in the first 4 octets */
-    uint8_t outer_address[2][16];
-    uint8_t mac[2][6]; /* of the first packet's frame, by side; zero = unknown */
+    union {
+        struct { /* of a connection */
+            uint8_t outer_address[2][16];
+            char history[FLOW_HISTORY_MAX + 1]; /* Zeek's letters, upper case = initiator */
+            uint8_t mac[2][6]; /* of the first packet's frame, by side; zero = unknown */
+        };
+        struct {                                   /* of an aggregate */
+            uint8_t sample[AGGREGATE_SAMPLES][16]; /* addresses of the other side, the first ones */
+            uint32_t distinct;                     /* addresses of the other side, estimated */
+            uint8_t sample_count;
+            uint8_t prefix_length; /* that all addresses of this side have in common */
+        };
+    };
     uint16_t port[2];
     uint16_t ingress[2]; /* ingress port by side */
     uint16_t vlan[2];    /* outer, inner; 0 = none */
@@ -132,8 +151,8 @@ struct flow_record {
     uint8_t tunnel; /* enum tunnel_kind */
     uint8_t outer_version;
     uint8_t has_icmp;
-    uint8_t missed;                     /* 1 = a TCP ACK covered data that was never seen */
-    char history[FLOW_HISTORY_MAX + 1]; /* Zeek's letters, upper case = initiator */
+    uint8_t missed;    /* 1 = a TCP ACK covered data that was never seen */
+    uint8_t aggregate; /* enum flow_aggregate */
 };
 
 /* What one flow did in one sweep turn, and where it stands. The flags opened, accepted, failed and
@@ -173,6 +192,11 @@ struct flow_out {
     struct flow_record record[FLOW_RECORD_BURST];
     struct flow_delta delta[FLOW_DELTA_BURST];
 };
+
+static inline bool flow_record_is_aggregate(const struct flow_record *r)
+{
+    return r->aggregate != AGGREGATE_NONE;
+}
 
 static inline bool flow_record_is_notice(const struct flow_record *r)
 {

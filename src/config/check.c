@@ -82,6 +82,15 @@ static int check_capture(const struct capture_config *capture, struct config_err
     return r ? r : check_power("capture.ring", capture->ring, error);
 }
 
+/* An aggregate has no VLAN and no tunnel: flows that only these tell apart would become one. */
+static int check_flow(const struct flow_config *flow, struct config_error *error)
+{
+    if (flow->fold != FOLD_ON || !(flow->vlan_in_key || flow->tunnel_in_key))
+        return 0;
+    return FAIL(error, "flow.fold: not with flow.%s; leave one of them out",
+                flow->vlan_in_key ? "vlan_in_key" : "tunnel_in_key");
+}
+
 static int check_hunts(const struct hunts_config *hunts, struct config_error *error)
 {
     const char *syslog = hunts->syslog;
@@ -112,6 +121,8 @@ int config_check(struct config *config, struct config_error *error)
 
     if (r == 0)
         r = check_capture(&config->capture, error);
+    if (r == 0)
+        r = check_flow(&config->flow, error);
     if (r == 0)
         r = config_check_collectors(config, error);
     if (r == 0)

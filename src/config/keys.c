@@ -58,6 +58,8 @@ static const char *const spread_names[SPREAD_COUNT] = {
     [SPREAD_IP] = "ip", [SPREAD_L4] = "l4", [SPREAD_SOFTWARE] = "software"};
 static const char *const xdp_mode_names[XDP_MODE_COUNT] = {
     [XDP_MODE_AUTO] = "auto", [XDP_MODE_NATIVE] = "native", [XDP_MODE_GENERIC] = "generic"};
+static const char *const fold_names[FOLD_MODE_COUNT] = {
+    [FOLD_AUTO] = "auto", [FOLD_OFF] = "off", [FOLD_ON] = "on"};
 static const char *const transport_names[TRANSPORT_COUNT] = {[TRANSPORT_TCP] = "tcp",
                                                              [TRANSPORT_TLS] = "tls",
                                                              [TRANSPORT_UDP] = "udp",
@@ -146,6 +148,10 @@ const struct config_key config_keys[] = {
      .help = "datagrams whose fragments are tracked at once, per worker"},
     {"flow.fragment_timeout", DURATION(flow.fragment_ns, 100 * MS, HOUR), .fallback = "30s",
      .help = "how long a datagram's fragments are tracked"},
+    {"flow.fold", CHOICE(flow.fold, fold_names), .fallback = "auto",
+     .help = "floods of one-packet flows become aggregates; auto: in run, not in read, not for zeek"},
+    {"flow.fold_rate", COUNT(flow.fold_rate, 1, U32_MAX), .fallback = "1k",
+     .help = "one-packet flows per second from or to a /24 (IPv6: /64) that keep their own records"},
 
     {"export.collectors", LIST(CONFIG_COLLECTORS, struct collector_config *, exports.collector,
                                exports.collector_count, CONFIG_COLLECTORS_MAX),

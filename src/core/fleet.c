@@ -101,6 +101,8 @@ static void note_ledger(struct redis_note *list, size_t *count, const struct led
     note(list, count, "delivered_packets", l->delivered);
     note(list, count, "made_packets", l->census.made_packets);
     note(list, count, "made_records", l->census.made_records);
+    note(list, count, "folded_packets", l->census.folded_packets);
+    note(list, count, "aggregate_records", l->census.aggregate_records);
     note(list, count, "handed_records", l->handed);
     note(list, count, "lost_records", l->lost);
     note(list, count, "live_packets", l->census.live_packets);

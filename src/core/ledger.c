@@ -6,7 +6,9 @@
 static const char *const line_names[LEDGER_LINES] = {
     [LEDGER_RECEIVED] = "received = delivered + filtered + missed + pending",
     [LEDGER_DELIVERED] = "delivered = in flows + not IP + malformed + filtered + duplicates",
-    [LEDGER_FLOWS] = "in flows = in records + live + held fragments",
+    [LEDGER_FLOWS] = "in flows = in records + live + held fragments + folded",
+    [LEDGER_FOLDED] = "folded = in aggregates made + in open ones",
+    [LEDGER_OCTETS] = "octets folded = in aggregates made + in open ones",
     [LEDGER_RECORDS] = "records made = handed on + lost",
     [LEDGER_ENTRIES] = "connections begun = ended + live",
     [LEDGER_INLINE] = "forwarded = sent + send failures",
@@ -36,9 +38,13 @@ int64_t ledger_difference(const struct ledger *l, enum ledger_line line)
         return (int64_t)(l->delivered - sum_of(l->counters.fate_packets, FATE_COUNT));
     case LEDGER_FLOWS:
         return (int64_t)(l->counters.fate_packets[FATE_FLOW] - c->made_packets - c->live_packets -
-                         c->held_packets);
+                         c->held_packets - c->folded_packets);
+    case LEDGER_FOLDED:
+        return (int64_t)(c->folded_packets - c->aggregate_packets - c->aggregating_packets);
+    case LEDGER_OCTETS:
+        return (int64_t)(c->folded_octets - c->aggregate_octets - c->aggregating_octets);
     case LEDGER_RECORDS:
-        return (int64_t)(c->made_records - l->handed - l->lost);
+        return (int64_t)(c->made_records + c->aggregate_records - l->handed - l->lost);
     case LEDGER_INLINE:
         return (int64_t)(l->forwarded - l->sent - l->send_failed);
     default:
@@ -101,6 +107,16 @@ static void print_packets(FILE *out, const struct ledger *l)
     fputc('\n', out);
 }
 
+static void print_folded(FILE *out, const struct flow_census *c)
+{
+    if (c->folded_packets)
+        fprintf(out,
+                "folded: packets %" PRIu64 ", octets %" PRIu64 "; aggregates %" PRIu64
+                ", packets in them %" PRIu64 ", in open ones %" PRIu64 "\n",
+                c->folded_packets, c->folded_octets, c->aggregate_records, c->aggregate_packets,
+                c->aggregating_packets);
+}
+
 void ledger_print(const struct ledger *l, FILE *out)
 {
     const struct flow_census *c = &l->census;
@@ -115,7 +131,9 @@ void ledger_print(const struct ledger *l, FILE *out)
     fprintf(out,
             "records: made %" PRIu64 ", handed on %" PRIu64 ", lost %" PRIu64
             "; packets in them %" PRIu64 ", live %" PRIu64 ", held %" PRIu64 "\n",
-            c->made_records, l->handed, l->lost, c->made_packets, c->live_packets, c->held_packets);
+            c->made_records + c->aggregate_records, l->handed, l->lost, c->made_packets,
+            c->live_packets, c->held_packets);
+    print_folded(out, c);
     for (int i = 0; i < LEDGER_LINES; i++) {
         int64_t off = ledger_difference(l, (enum ledger_line)i);
         if (off)

@@ -33,8 +33,10 @@ struct ledger {
 enum ledger_line {
     LEDGER_RECEIVED,  /* received = delivered + filtered + missed + pending */
     LEDGER_DELIVERED, /* delivered = in flows + not IP + malformed + filtered + duplicates */
-    LEDGER_FLOWS,     /* in flows = in records + live + held fragments */
-    LEDGER_RECORDS,   /* records made = handed on + lost */
+    LEDGER_FLOWS,     /* in flows = in records + live + held fragments + folded */
+    LEDGER_FOLDED,    /* folded = in aggregates made + in open ones, in packets */
+    LEDGER_OCTETS,    /* the same in octets */
+    LEDGER_RECORDS,   /* flow records and aggregates made = handed on + lost */
     LEDGER_ENTRIES,   /* connections begun = ended + live */
     LEDGER_INLINE,    /* forwarded = sent + send failures */
     LEDGER_LINES

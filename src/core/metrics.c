@@ -111,8 +111,9 @@ static void render_family(const struct sensor_status *s, enum status_subject sub
 /* --- Families of their own --- */
 
 static const char *const line_label[LEDGER_LINES] = {
-    [LEDGER_RECEIVED] = "received", [LEDGER_DELIVERED] = "delivered", [LEDGER_FLOWS] = "flows",
-    [LEDGER_RECORDS] = "records",   [LEDGER_ENTRIES] = "entries",     [LEDGER_INLINE] = "inline",
+    [LEDGER_RECEIVED] = "received", [LEDGER_DELIVERED] = "delivered",  [LEDGER_FLOWS] = "flows",
+    [LEDGER_FOLDED] = "folded",     [LEDGER_OCTETS] = "folded_octets", [LEDGER_RECORDS] = "records",
+    [LEDGER_ENTRIES] = "entries",   [LEDGER_INLINE] = "inline",
 };
 
 static void render_info(const struct sensor_status *s, FILE *out)

@@ -169,7 +169,7 @@ static void fill(struct flow_delta *d, const struct flow_record *r, struct conne
 
 bool record_deltas_add(struct record_deltas *t, const struct flow_record *r, struct flow_delta *d)
 {
-    if (flow_record_is_notice(r))
+    if (flow_record_is_notice(r) || flow_record_is_aggregate(r))
         return false;
     uint64_t id = id_of(r);
     struct connection *c = find(t, id);

@@ -20,5 +20,6 @@ struct record_deltas;
 int record_deltas_create(uint32_t max_open, struct record_deltas **);
 void record_deltas_destroy(struct record_deltas *);
 
-/* Fills a delta; false for notices and records without packets. */
+/* Fills a delta; false for notices and records without packets, and for aggregates: whose flows
+ * they were is not told. */
 bool record_deltas_add(struct record_deltas *, const struct flow_record *, struct flow_delta *);

@@ -195,6 +195,7 @@ static int create_workers(struct sensor *s, uint32_t count, char *error)
     struct worker_options common = {.config = config_of(s),
                                     .clock = s->clock,
                                     .max_flows = flows < FLOWS_MIN ? FLOWS_MIN : (uint32_t)flows,
+                                    .fold_rate = (config_of(s)->flow.fold_rate + count - 1) / count,
                                     .inline_mode = config_of(s)->capture.mode == MODE_INLINE,
                                     .notices = wants_notices(s),
                                     .audit = count > 1 ? &s->audit_secret : NULL};

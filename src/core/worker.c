@@ -293,6 +293,16 @@ static int create_rings(struct worker *w)
     return rc;
 }
 
+/* A face with one row per connection is not to miss any. */
+static bool folds(const struct worker *w)
+{
+    const struct flow_config *flow = &w->options.config->flow;
+
+    if (flow->fold == FOLD_AUTO)
+        return !w->options.notices && flow->fold_rate;
+    return flow->fold == FOLD_ON;
+}
+
 static int create_table(struct worker *w)
 {
     const struct config *config = w->options.config;
@@ -303,6 +313,9 @@ static int create_table(struct worker *w)
                                        .worker = (uint8_t)w->options.index};
 
     table.flow.max_flows = w->options.max_flows;
+    table.flow.fold = folds(w) ? FOLD_ON : FOLD_OFF;
+    if (w->options.fold_rate)
+        table.flow.fold_rate = w->options.fold_rate;
     return flow_table_create(&table, &w->counts.counters, &w->table);
 }
 

@@ -43,6 +43,7 @@ struct worker_options {
     const struct config *config; /* must outlive the worker */
     const struct clock *clock;
     uint32_t max_flows; /* of this worker */
+    uint64_t fold_rate; /* of this worker; 0 = flow.fold_rate */
     uint16_t queue_count;
     struct capture *queue[CONFIG_PORTS_MAX]; /* one of each port that has one for it */
     bool inline_mode;

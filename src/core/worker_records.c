@@ -15,6 +15,8 @@ const char *const worker_lane_label[LANE_COUNT] = {
 
 static enum worker_lane lane_of(const struct flow_record *r)
 {
+    if (flow_record_is_aggregate(r))
+        return LANE_MANY;
     return r->total.packets[0] + r->total.packets[1] > 1 ? LANE_MANY : LANE_ONE;
 }
 
@@ -79,6 +81,8 @@ static void sample(struct worker *w)
     struct worker_snapshot *s = &w->counts;
 
     for (uint32_t i = 0; i < w->out.record_count && s->sample_count < WORKER_SAMPLES; i++) {
+        if (flow_record_is_aggregate(&w->out.record[i]))
+            continue;
         uint64_t digest = audit_digest(w->options.audit, &w->out.record[i]);
         if (audit_takes(digest))
             s->sample[s->sample_count++] = digest;

@@ -317,6 +317,10 @@ static const struct ipfix_element enterprise[] = {
     {PEN_OWN, 11, TYPE_U32, .name = "tunnelId", .semantics = SEMANTICS_IDENTIFIER},
     {PEN_OWN, 12, TYPE_IP6, .name = "tunnelSourceAddress"},
     {PEN_OWN, 13, TYPE_IP6, .name = "tunnelDestinationAddress"},
+    {PEN_OWN, 14, TYPE_IP6, .name = "aggregateSampleAddress1"},
+    {PEN_OWN, 15, TYPE_IP6, .name = "aggregateSampleAddress2"},
+    {PEN_OWN, 16, TYPE_IP6, .name = "aggregateSampleAddress3"},
+    {PEN_OWN, 17, TYPE_IP6, .name = "aggregateSampleAddress4"},
 };
 /* clang-format on */
 

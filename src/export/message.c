@@ -1,5 +1,6 @@
 #include "export/message.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
  * by domain and id alone (Logstash) does not mix them up. */
 #define TEMPLATES_PER_PROFILE 256
 #define OPTIONS_AT 128
+static_assert(VARIANT_COUNT <= OPTIONS_AT, "a template id has one meaning");
 
 struct message_builder {
     struct message_options options;
@@ -90,11 +92,10 @@ static int create_template(struct message_builder *b, unsigned variant)
 
 static int create_templates(struct message_builder *b)
 {
-    uint64_t variants = schema_variants(b->options.profile);
     int rc = 0;
 
     for (unsigned variant = 0; variant < VARIANT_COUNT && !rc; variant++)
-        if (variants >> variant & 1)
+        if (schema_has_variant(b->options.profile, variant))
             rc = create_template(b, variant);
     options_templates((uint16_t)(TEMPLATES_PER_PROFILE * (1 + b->options.profile) + OPTIONS_AT),
                       b->option);

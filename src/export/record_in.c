@@ -75,6 +75,7 @@ static void store(const struct schema_source *s, const struct ipfix_value *v, ui
 /* What was there. */
 struct found {
     bool v4, v6, icmp, octets, totals, record_no;
+    bool flows, from, to; /* of an aggregate */
     uint8_t tunnel;
 };
 
@@ -89,12 +90,24 @@ static void note(struct found *found, const struct schema_field *f)
     found->icmp |= f->id == 32 || f->id == 139;
     found->octets |= f->id == 1;
     found->totals |= f->id == 85;
+    found->flows |= f->id == 375;
+    found->from |= f->id == 44 || f->id == 170;
+    found->to |= f->id == 45 || f->id == 169;
     if (f->id == 351)
         found->tunnel = TUNNEL_VXLAN;
     if (f->id == 296)
         found->tunnel = TUNNEL_GRE;
     if (f->id == 507)
         found->tunnel = TUNNEL_GTPU;
+}
+
+/* Many records have prefixes of both sides, of routing; with a number of flows and one prefix it is
+ * an aggregate. */
+static enum flow_aggregate aggregate_of(const struct found *found)
+{
+    if (!found->flows || found->from == found->to)
+        return AGGREGATE_NONE;
+    return found->from ? AGGREGATE_FROM : AGGREGATE_TO;
 }
 
 static void complete(struct flow_record *r, const struct found *found,
@@ -137,5 +150,8 @@ bool ipfix_record_to_flow(const struct ipfix_record *in, struct flow_record *out
         return false;
     complete(out, &found, &values);
     export_values_restore(&values, found.icmp, out);
+    out->aggregate = (uint8_t)aggregate_of(&found);
+    if (flow_record_is_aggregate(out))
+        export_values_restore_aggregate(&values, out);
     return true;
 }

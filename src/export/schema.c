@@ -29,20 +29,27 @@
 #define PLAIN (CORE | UNI | SILK)
 #define ALL (BIFLOW | UNI)
 
-/* Which variants: .care, .are */
+/* Which variants: .care, .are. "All" are aggregates, too; "flows" are not. */
 #define IN_ALL 0, 0
 #define IN_V4 VARIANT_V6, 0
 #define IN_V6 VARIANT_V6, VARIANT_V6
 #define IN_PORTS VARIANT_ICMP, 0
 #define IN_ICMP4 VARIANT_V6 | VARIANT_ICMP, VARIANT_ICMP
 #define IN_ICMP6 VARIANT_V6 | VARIANT_ICMP, VARIANT_V6 | VARIANT_ICMP
-#define IN_REVERSE VARIANT_REVERSE, VARIANT_REVERSE
-#define IN_REVERSE_PORTS VARIANT_REVERSE | VARIANT_ICMP, VARIANT_REVERSE
+#define IN_FLOWS VARIANT_AGGREGATE, 0
+#define IN_FLOWS_PORTS VARIANT_AGGREGATE | VARIANT_ICMP, 0
+#define IN_REVERSE VARIANT_AGGREGATE | VARIANT_REVERSE, VARIANT_REVERSE
+#define IN_REVERSE_PORTS VARIANT_AGGREGATE | VARIANT_REVERSE | VARIANT_ICMP, VARIANT_REVERSE
 #define IN_TUNNEL VARIANT_TUNNEL, VARIANT_TUNNEL
 #define IN_OTHER_TUNNEL VARIANT_TUNNEL_MASK, VARIANT_TUNNEL
 #define IN_VXLAN VARIANT_TUNNEL_MASK, VARIANT_VXLAN
 #define IN_GRE VARIANT_TUNNEL_MASK, VARIANT_GRE
 #define IN_GTP VARIANT_TUNNEL_MASK, VARIANT_GTP
+#define IN_AGGREGATES VARIANT_AGGREGATE, VARIANT_AGGREGATE
+#define IN_FROM4 VARIANT_AGGREGATE_TO | VARIANT_V6, VARIANT_AGGREGATE
+#define IN_FROM6 VARIANT_AGGREGATE_TO | VARIANT_V6, VARIANT_AGGREGATE | VARIANT_V6
+#define IN_TO4 VARIANT_AGGREGATE_TO | VARIANT_V6, VARIANT_AGGREGATE_TO
+#define IN_TO6 VARIANT_AGGREGATE_TO | VARIANT_V6, VARIANT_AGGREGATE_TO | VARIANT_V6
 
 /*
  * Reverse fields come first: nfdump 1.7 lets a later field of the same element win, whichever its
@@ -98,7 +105,7 @@ static const struct schema_field fields[] = {
      "behind all extension headers"},
     {0, 60, RECORD(ip_version), ALL, IN_ALL, KEY_ALWAYS,
      "4 or 6"},
-    {0, 5, RECORD(tos[0]), ALL, IN_ALL, KEY_NOT,
+    {0, 5, RECORD(tos[0]), ALL, IN_FLOWS, KEY_NOT,
      "type of service or traffic class of the first packet"},
     {0, 1, RECORD(delta.octets[0]), ALL, IN_ALL, KEY_NOT,
      "IP octets of the initiator"},
@@ -114,34 +121,63 @@ static const struct schema_field fields[] = {
      "union of the initiator's TCP flags in this record, low octet (RFC 9565)"},
     {0, 136, RECORD(end_reason), ALL, IN_ALL, KEY_NOT,
      "1 idle, 2 active, 3 end, 4 forced, 5 resources; behind 1, 2 the connection may go on"},
-    {0, 239, VALUE(biflow_direction), ALL, IN_ALL, KEY_NOT,
+    {0, 239, VALUE(biflow_direction), ALL, IN_FLOWS, KEY_NOT,
      "1: the source is the initiator; uniflow also 2: it is the responder"},
-    {0, 58, RECORD(vlan[0]), PLAIN, IN_ALL, KEY_VLAN,
+    {0, 58, RECORD(vlan[0]), PLAIN, IN_FLOWS, KEY_VLAN,
      "outer VLAN of the first packet; 0 = none"},
-    {0, 243, RECORD(vlan[0]), ALL, IN_ALL, KEY_VLAN,
+    {0, 243, RECORD(vlan[0]), ALL, IN_FLOWS, KEY_VLAN,
      "the same"},
-    {0, 245, RECORD(vlan[1]), RICH, IN_ALL, KEY_VLAN,
+    {0, 245, RECORD(vlan[1]), RICH, IN_FLOWS, KEY_VLAN,
      "inner VLAN; 0 = none"},
-    {0, 56, RECORD_OCTETS(mac[0], 6), ALL, IN_ALL, KEY_NOT,
+    {0, 56, RECORD_OCTETS(mac[0], 6), ALL, IN_FLOWS, KEY_NOT,
      "of the initiator's side; 0 = unknown"},
-    {0, 80, RECORD_OCTETS(mac[1], 6), ALL, IN_ALL, KEY_NOT,
+    {0, 80, RECORD_OCTETS(mac[1], 6), ALL, IN_FLOWS, KEY_NOT,
      "of the responder's side; 0 = unknown"},
     {0, 10, VALUE(ingress), ALL, IN_ALL, KEY_NOT,
      "ingress port + 1, named in options records"},
-    {0, 14, VALUE(egress), PLAIN, IN_ALL, KEY_NOT,
+    {0, 14, VALUE(egress), PLAIN, IN_FLOWS, KEY_NOT,
      "0: a tap does not know"},
-    {0, 52, VALUE(ttl_min[0]), ALL, IN_ALL, KEY_NOT,
+    {0, 52, VALUE(ttl_min[0]), ALL, IN_FLOWS, KEY_NOT,
      "least TTL or hop limit of the initiator"},
-    {0, 53, VALUE(ttl_max[0]), ALL, IN_ALL, KEY_NOT,
+    {0, 53, VALUE(ttl_max[0]), ALL, IN_FLOWS, KEY_NOT,
      "greatest TTL or hop limit of the initiator"},
     {0, 138, VALUE(observation_point), PLAIN, IN_ALL, KEY_NOT,
      "as ingressInterface"},
     {0, 148, RECORD(flow_id), ALL, IN_ALL, KEY_NOT,
-     "of the connection: the same in all its records"},
+     "of the connection: the same in all its records; of an aggregate: its own"},
 
-    {PEN_CERT, 14, VALUE(first_flags[0]), SILK | RICH, IN_PORTS, KEY_NOT,
+    {0, 44, VALUE_OCTETS(prefix4), ALL, IN_FROM4, KEY_NOT,
+     "aggregate: prefix that all its flows come from"},
+    {0, 9, VALUE(prefix_length), ALL, IN_FROM4, KEY_NOT,
+     "its length: the bits that all senders have in common, from 24"},
+    {0, 381, VALUE(distinct32), ALL, IN_FROM4, KEY_NOT,
+     "receivers, estimated (mean error 1.8 %)"},
+    {0, 170, VALUE_OCTETS(prefix6), ALL, IN_FROM6, KEY_NOT,
+     "aggregate: prefix that all its flows come from"},
+    {0, 29, VALUE(prefix_length), ALL, IN_FROM6, KEY_NOT,
+     "its length: the bits that all senders have in common, from 64"},
+    {0, 383, VALUE(distinct64), ALL, IN_FROM6, KEY_NOT,
+     "receivers, estimated (mean error 1.8 %)"},
+    {0, 45, VALUE_OCTETS(prefix4), ALL, IN_TO4, KEY_NOT,
+     "aggregate: prefix that all its flows go to"},
+    {0, 13, VALUE(prefix_length), ALL, IN_TO4, KEY_NOT,
+     "its length: the bits that all receivers have in common, from 24"},
+    {0, 380, VALUE(distinct32), ALL, IN_TO4, KEY_NOT,
+     "senders, estimated (mean error 1.8 %)"},
+    {0, 169, VALUE_OCTETS(prefix6), ALL, IN_TO6, KEY_NOT,
+     "aggregate: prefix that all its flows go to"},
+    {0, 30, VALUE(prefix_length), ALL, IN_TO6, KEY_NOT,
+     "its length: the bits that all receivers have in common, from 64"},
+    {0, 382, VALUE(distinct64), ALL, IN_TO6, KEY_NOT,
+     "senders, estimated (mean error 1.8 %)"},
+    {0, 375, VALUE(flows), ALL, IN_AGGREGATES, KEY_NOT,
+     "aggregate: flows of one packet each that are in it; no other record has them (RFC 7015)"},
+    {0, 3, VALUE(flows), ALL, IN_AGGREGATES, KEY_NOT,
+     "the same"},
+
+    {PEN_CERT, 14, VALUE(first_flags[0]), SILK | RICH, IN_FLOWS_PORTS, KEY_NOT,
      "TCP flags of the initiator's first packet; 0 after the first record"},
-    {PEN_CERT, 15, VALUE(rest_flags[0]), SILK | RICH, IN_PORTS, KEY_NOT,
+    {PEN_CERT, 15, VALUE(rest_flags[0]), SILK | RICH, IN_FLOWS_PORTS, KEY_NOT,
      "union of the TCP flags behind it; a SYN sent again is not told apart"},
     {PEN_CERT, 21, VALUE(reverse_delta_ms), SILK | RICH, IN_REVERSE, KEY_NOT,
      "from 152 to the responder's first packet"},
@@ -151,13 +187,13 @@ static const struct schema_field fields[] = {
      "153 to the nanosecond"},
     {0, 231, RECORD(delta.payload[0]), RICH, IN_ALL, KEY_NOT,
      "octets above layer 4 of the initiator"},
-    {0, 232, RECORD(delta.payload[1]), RICH, IN_ALL, KEY_NOT,
+    {0, 232, RECORD(delta.payload[1]), RICH, IN_FLOWS, KEY_NOT,
      "octets above layer 4 of the responder"},
-    {0, 85, RECORD(total.octets[0]), RICH, IN_ALL, KEY_NOT,
+    {0, 85, RECORD(total.octets[0]), RICH, IN_FLOWS, KEY_NOT,
      "IP octets of the initiator since the connection's start"},
-    {0, 86, RECORD(total.packets[0]), RICH, IN_ALL, KEY_NOT,
+    {0, 86, RECORD(total.packets[0]), RICH, IN_FLOWS, KEY_NOT,
      "packets of the initiator since the connection's start"},
-    {0, 70, VALUE_OCTETS(mpls), RICH, IN_ALL, KEY_NOT,
+    {0, 70, VALUE_OCTETS(mpls), RICH, IN_FLOWS, KEY_NOT,
      "top MPLS label of the first packet; 0 = none"},
     {0, 351, VALUE(segment), RICH, IN_VXLAN, KEY_TUNNEL,
      "1 << 56 + VNI of the VXLAN tunnel"},
@@ -166,27 +202,27 @@ static const struct schema_field fields[] = {
     {0, 507, RECORD(tunnel_id), RICH, IN_GTP, KEY_TUNNEL,
      "TEID of the GTP-U tunnel"},
 
-    {PEN_OWN, 1, VALUE(conn_start_ntp), RICH, IN_ALL, KEY_NOT,
+    {PEN_OWN, 1, VALUE(conn_start_ntp), RICH, IN_FLOWS, KEY_NOT,
      "first packet of the connection"},
-    {PEN_OWN, 2, RECORD(record_no), RICH, IN_ALL, KEY_NOT,
+    {PEN_OWN, 2, RECORD(record_no), RICH, IN_FLOWS, KEY_NOT,
      "1, 2, ... within the connection"},
-    {PEN_OWN, 3, VALUE(open), RICH, IN_ALL, KEY_NOT,
+    {PEN_OWN, 3, VALUE(open), RICH, IN_FLOWS, KEY_NOT,
      "the connection goes on behind this record"},
-    {PEN_OWN, 4, VALUE_TEXT(state), RICH, IN_ALL, KEY_NOT,
+    {PEN_OWN, 4, VALUE_TEXT(state), RICH, IN_FLOWS, KEY_NOT,
      "of the connection so far, as Zeek's conn_state"},
-    {PEN_OWN, 5, RECORD_TEXT(history), RICH, IN_ALL, KEY_NOT,
+    {PEN_OWN, 5, RECORD_TEXT(history), RICH, IN_FLOWS, KEY_NOT,
      "of the connection so far, in Zeek's letters"},
-    {PEN_OWN, 6, RECORD(quality), RICH, IN_ALL, KEY_NOT,
+    {PEN_OWN, 6, RECORD(quality), RICH, IN_FLOWS, KEY_NOT,
      "what to know before trusting the record, bits from the lowest:"
 #define X(symbol, name, help) " " name
      FLOW_QUALITY(X)
 #undef X
     },
-    {PEN_OWN, 7, RECORD(direction_basis), RICH, IN_ALL, KEY_NOT,
+    {PEN_OWN, 7, RECORD(direction_basis), RICH, IN_FLOWS, KEY_NOT,
      "how the initiator was told: 0 first packet, 1 request, 2 SYN-ACK, 3 SYN"},
-    {PEN_OWN, 8, RECORD(rtt_us), RICH, IN_PORTS, KEY_NOT,
+    {PEN_OWN, 8, RECORD(rtt_us), RICH, IN_FLOWS_PORTS, KEY_NOT,
      "TCP handshake: SYN to SYN-ACK to ACK; 0 = not seen"},
-    {PEN_OWN, 9, VALUE_OCTETS(community_id), RICH, IN_ALL, KEY_NOT,
+    {PEN_OWN, 9, VALUE_OCTETS(community_id), RICH, IN_FLOWS, KEY_NOT,
      "Community ID v1, seed 0"},
     {PEN_OWN, 10, RECORD(tunnel), RICH, IN_TUNNEL, KEY_TUNNEL,
      "innermost tunnel, from 1:"
@@ -200,6 +236,14 @@ static const struct schema_field fields[] = {
      "outer address on the initiator's side; IPv4 as ::ffff:a.b.c.d"},
     {PEN_OWN, 13, VALUE_OCTETS(outer[1]), RICH, IN_TUNNEL, KEY_NOT,
      "outer address on the responder's side; IPv4 as ::ffff:a.b.c.d"},
+    {PEN_OWN, 14, VALUE_OCTETS(sample[0]), RICH, IN_AGGREGATES, KEY_NOT,
+     "aggregate: an address of the other side; IPv4 as ::ffff:a.b.c.d, :: where there is none"},
+    {PEN_OWN, 15, VALUE_OCTETS(sample[1]), RICH, IN_AGGREGATES, KEY_NOT,
+     "another one"},
+    {PEN_OWN, 16, VALUE_OCTETS(sample[2]), RICH, IN_AGGREGATES, KEY_NOT,
+     "another one"},
+    {PEN_OWN, 17, VALUE_OCTETS(sample[3]), RICH, IN_AGGREGATES, KEY_NOT,
+     "another one"},
 };
 /* clang-format on */
 
@@ -222,6 +266,7 @@ uint16_t schema_field_len(const struct schema_field *f)
     return f->source.encoding == ENCODE_TEXT ? LEN_VARIABLE : f->source.size;
 }
 
+/* Of flows; bit n is variant n. */
 #define VARIANTS_UNIFLOW UINT64_C(0x0f)
 #define VARIANTS_BIFLOW UINT64_C(0xff)
 /* Bits 3, 4 and 5 of a variant: without tunnel, or one of its four kinds. */
@@ -229,7 +274,7 @@ uint16_t schema_field_len(const struct schema_field *f)
     (VARIANTS_BIFLOW | VARIANTS_BIFLOW << 8 | VARIANTS_BIFLOW << 24 | VARIANTS_BIFLOW << 40 |      \
      VARIANTS_BIFLOW << 56)
 
-uint64_t schema_variants(uint64_t profile)
+static uint64_t flow_variants(uint64_t profile)
 {
     switch (profile) {
     case PROFILE_CORE:
@@ -243,6 +288,17 @@ uint64_t schema_variants(uint64_t profile)
     default:
         return 0;
     }
+}
+
+bool schema_has_variant(uint64_t profile, unsigned variant)
+{
+    static const unsigned of_aggregates =
+        VARIANT_AGGREGATE | VARIANT_V6 | VARIANT_ICMP | VARIANT_REVERSE;
+    uint64_t flows = flow_variants(profile);
+
+    if (variant & VARIANT_AGGREGATE)
+        return flows && !(variant & ~of_aggregates);
+    return flows >> variant & 1;
 }
 
 static unsigned tunnel_variant(const struct flow_record *r)
@@ -265,6 +321,8 @@ unsigned schema_variant_of(uint64_t profile, const struct flow_record *r)
 {
     unsigned variant = (r->ip_version == 6 ? VARIANT_V6 : 0u) | (r->has_icmp ? VARIANT_ICMP : 0u);
 
+    if (flow_record_is_aggregate(r))
+        return variant | (r->aggregate == AGGREGATE_TO ? VARIANT_AGGREGATE_TO : VARIANT_AGGREGATE);
     if (profile == PROFILE_UNIFLOW)
         return variant;
     if (r->delta.packets[1])

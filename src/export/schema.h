@@ -5,10 +5,13 @@
  * it.
  *
  * A profile has one template per variant, so that no field stands in a record that it does not
- * apply to: IPv4 or IPv6, ICMP or not, with or without a reverse direction, tunnel by kind.
+ * apply to: IPv4 or IPv6, ICMP or not, with or without a reverse direction, tunnel by kind;
+ * aggregates (flow/fold.h) by the side that their prefix is of. An aggregate has what a collector
+ * asks of any flow, so that those that know no better show one from, or to, an address that is 0.
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,12 +28,14 @@ enum schema_variant {
     VARIANT_V6 = 1 << 0,
     VARIANT_ICMP = 1 << 1,
     VARIANT_REVERSE = 1 << 2, /* both directions */
+    VARIANT_AGGREGATE = 1 << 6,
+    VARIANT_AGGREGATE_TO = VARIANT_AGGREGATE | VARIANT_REVERSE, /* to a prefix, else from one */
     VARIANT_TUNNEL = 1 << 3,
     VARIANT_VXLAN = VARIANT_TUNNEL | 1 << 4, /* tunnels whose id has an element of its own */
     VARIANT_GRE = VARIANT_TUNNEL | 2 << 4,
     VARIANT_GTP = VARIANT_TUNNEL | 3 << 4,
     VARIANT_TUNNEL_MASK = VARIANT_TUNNEL | 3 << 4,
-    VARIANT_COUNT = 1 << 6,
+    VARIANT_COUNT = 1 << 7,
 };
 
 /* Where a value lies in memory, and how it goes onto the wire. */
@@ -66,8 +71,8 @@ const struct schema_field *schema_fields(size_t *count);
 /* Octets on the wire, or LEN_VARIABLE. */
 uint16_t schema_field_len(const struct schema_field *);
 
-/* Variants that a profile has templates of; bit n is variant n. */
-uint64_t schema_variants(uint64_t profile);
+/* Whether a profile has a template of a variant. */
+bool schema_has_variant(uint64_t profile, unsigned variant);
 
 /* Which one a record belongs to. */
 unsigned schema_variant_of(uint64_t profile, const struct flow_record *);

@@ -56,8 +56,42 @@ static void fill_side(struct export_values *v, const struct flow_record *r, unsi
         v->rest_flags[side] = 0;
 }
 
+static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff}; /* RFC 4291 §2.5.5.2 */
+
+static void fill_address(uint8_t to[16], uint8_t version, const uint8_t *address)
+{
+    if (version == 6) {
+        memcpy(to, address, 16);
+        return;
+    }
+    memcpy(to, mapped, sizeof(mapped));
+    memcpy(to + sizeof(mapped), address, 4);
+}
+
+static void restore_address(const uint8_t from[16], uint8_t version, uint8_t *address)
+{
+    memcpy(address, from + (version == 4 ? sizeof(mapped) : 0), version == 4 ? 4 : 16);
+}
+
+static void fill_aggregate(struct export_values *v, const struct flow_record *r)
+{
+    unsigned side = r->aggregate == AGGREGATE_TO;
+
+    v->flows = r->delta.packets[0];
+    v->distinct32 = r->distinct;
+    v->distinct64 = r->distinct;
+    v->prefix_length = r->prefix_length;
+    memcpy(v->prefix4, r->address[side], sizeof(v->prefix4));
+    memcpy(v->prefix6, r->address[side], sizeof(v->prefix6));
+    memset(v->sample, 0, sizeof(v->sample));
+    for (unsigned i = 0; i < r->sample_count && i < AGGREGATE_SAMPLES; i++)
+        fill_address(v->sample[i], r->ip_version, r->sample[i]);
+}
+
 void export_values_fill(struct export_values *v, const struct flow_record *r)
 {
+    if (flow_record_is_aggregate(r))
+        fill_aggregate(v, r);
     v->start_ms = r->start_ns / NS_PER_MS;
     v->end_ms = r->end_ns / NS_PER_MS;
     v->reverse_start_ms = r->first_ns[1] / NS_PER_MS;
@@ -80,18 +114,6 @@ static const char states[CONN_STATE_COUNT][8] = {
 #undef X
 };
 
-static void fill_outer(struct export_values *v, const struct flow_record *r, unsigned side)
-{
-    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff}; /* RFC 4291 §2.5.5.2 */
-
-    if (r->outer_version == 6) {
-        memcpy(v->outer[side], r->outer_address[side], 16);
-        return;
-    }
-    memcpy(v->outer[side], mapped, sizeof(mapped));
-    memcpy(v->outer[side] + sizeof(mapped), r->outer_address[side], 4);
-}
-
 void export_values_fill_rich(struct export_values *v, const struct flow_record *r)
 {
     v->start_ntp = ntp_from_ns(r->start_ns);
@@ -104,8 +126,8 @@ void export_values_fill_rich(struct export_values *v, const struct flow_record *
     v->mpls[2] = (uint8_t)(r->mpls_top >> 8);
     memcpy(v->state, states[r->conn_state < CONN_STATE_COUNT ? r->conn_state : CONN_OTH],
            sizeof(v->state));
-    fill_outer(v, r, 0);
-    fill_outer(v, r, 1);
+    for (unsigned side = 0; side < 2; side++)
+        fill_address(v->outer[side], r->outer_version, r->outer_address[side]);
 }
 
 /* The type that answers or asks for type; -1 = none (ICMP ports: see decode.h). */
@@ -195,14 +217,11 @@ static void restore_times(const struct export_values *v, struct flow_record *r)
 
 static void restore_outer(const struct export_values *v, struct flow_record *r)
 {
-    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-
     if (!r->tunnel)
         return;
-    bool is_v4 = memcmp(v->outer[0], mapped, sizeof(mapped)) == 0;
-    r->outer_version = is_v4 ? 4 : 6;
+    r->outer_version = memcmp(v->outer[0], mapped, sizeof(mapped)) ? 6 : 4;
     for (unsigned side = 0; side < 2; side++)
-        memcpy(r->outer_address[side], v->outer[side] + (is_v4 ? 12 : 0), is_v4 ? 4 : 16);
+        restore_address(v->outer[side], r->outer_version, r->outer_address[side]);
 }
 
 static void restore_icmp(const struct export_values *v, struct flow_record *r)
@@ -244,4 +263,25 @@ void export_values_restore(const struct export_values *v, bool has_icmp, struct 
             r->conn_state = (uint8_t)state;
     if (v->biflow_direction == DIRECTION_REVERSE_INITIATOR)
         swap_sides(r);
+}
+
+void export_values_restore_aggregate(const struct export_values *v, struct flow_record *r)
+{
+    static const uint8_t none[16];
+    unsigned side = r->aggregate == AGGREGATE_TO;
+
+    memcpy(r->address[side], r->ip_version == 4 ? v->prefix4 : v->prefix6,
+           r->ip_version == 4 ? sizeof(v->prefix4) : sizeof(v->prefix6));
+    memset(r->sample, 0, sizeof(r->sample));
+    r->sample_count = 0;
+    r->prefix_length = v->prefix_length;
+    r->distinct = v->distinct32 ? v->distinct32 : at_most_u32(v->distinct64);
+    while (r->sample_count < AGGREGATE_SAMPLES && memcmp(v->sample[r->sample_count], none, 16)) {
+        restore_address(v->sample[r->sample_count], r->ip_version, r->sample[r->sample_count]);
+        r->sample_count++;
+    }
+    r->tunnel = 0;
+    r->port[0] = 0;
+    if (r->has_icmp)
+        r->port[1] = 0;
 }

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct flow_record;
+#include "weir/flow.h"
 
 struct export_values {
     uint64_t start_ms, end_ms; /* since 1970 (IE 152, 153) */
@@ -29,6 +29,13 @@ struct export_values {
     uint8_t mpls[3];        /* IE 70: label 20, exp 3, bos 1 */
     char state[8];          /* enum conn_state as Zeek writes it */
     char community_id[30];
+    /* of an aggregate */
+    uint64_t flows;
+    uint64_t distinct64;
+    uint32_t distinct32;
+    uint8_t prefix_length;
+    uint8_t prefix4[4], prefix6[16];
+    uint8_t sample[AGGREGATE_SAMPLES][16]; /* as outer; all zero where there is none */
 };
 
 enum biflow_direction { DIRECTION_INITIATOR = 1, DIRECTION_REVERSE_INITIATOR = 2 };
@@ -48,3 +55,6 @@ uint64_t export_ns_of_ntp(uint64_t ntp);
 
 /* The way back: sets what values know and record does not say. has_icmp: values.icmp was there. */
 void export_values_restore(const struct export_values *, bool has_icmp, struct flow_record *record);
+
+/* The same of an aggregate; record.aggregate says of which. */
+void export_values_restore_aggregate(const struct export_values *, struct flow_record *record);

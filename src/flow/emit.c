@@ -181,30 +181,71 @@ void flow_add(struct flow_table *t, uint32_t index, int side, const struct flow_
     flow_arm(t, index);
 }
 
-static void record_emit(struct flow_table *t, uint32_t index, enum flow_end_reason reason,
-                        bool open, struct flow_out *out)
+static void count_made(struct flow_table *t, const struct flow_record *r)
+{
+    t->made_records++;
+    t->made_packets += flow_packets(&r->delta);
+    t->made_octets += r->delta.octets[0] + r->delta.octets[1];
+}
+
+/* True: the connection's only packet went into an aggregate, the record that was to be is none. */
+static bool record_fold(struct flow_table *t, uint32_t index, struct flow_out *out)
+{
+    struct flow_cold *c = &t->cold[index];
+    struct flow_record *r = &out->record[out->record_count];
+    struct fold_flow flow;
+    bool pushed;
+
+    if (!t->fold || c->record_no || flow_packets(&c->total) != 1 ||
+        (t->hot[index].kind & KIND_ORPHAN))
+        return false;
+    flow_fold_fill(t, index, &flow);
+    if (!fold_take(t->fold, &flow, r, &pushed))
+        return false;
+    if (pushed) {
+        r->flow_id = t->next_flow_id++;
+        out->record_count++;
+    }
+    for (int s = 0; s < 2; s++)
+        c->flags_total[s] |= t->hot[index].flags[s];
+    c->record_no = 1;
+    c->end_ns = flow.time_ns;
+    c->reported |= REPORTED_FOLDED;
+    return true;
+}
+
+static void record_close(struct flow_table *t, uint32_t index)
 {
     struct flow_hot *h = &t->hot[index];
     struct flow_cold *c = &t->cold[index];
-    struct flow_record *r = &out->record[out->record_count++];
-    bool real = record_open(h);
 
-    flow_record_fill(t, index, r);
-    r->end_reason = (uint8_t)reason;
-    r->open = open;
+    if (flow_walked(t, index))
+        t->walked_packets -= flow_packets(&c->total) - flow_packets(&c->base);
     c->base = c->total;
     h->last[1] = 0;
     memset(h->flags, 0, sizeof(h->flags));
     h->kind &= (uint8_t)~KIND_IN_RECORD_BOTH;
-    if (!real) {
-        t->made_notices++;
-        return;
+}
+
+static void record_emit(struct flow_table *t, uint32_t index, enum flow_end_reason reason,
+                        bool open, struct flow_out *out)
+{
+    struct flow_cold *c = &t->cold[index];
+    bool real = record_open(&t->hot[index]);
+
+    if (!real && (c->reported & REPORTED_FOLDED) && flow_packets(&c->total) == 1)
+        return; /* nothing is new to who got the aggregate */
+    if (!real || !record_fold(t, index, out)) {
+        struct flow_record *r = &out->record[out->record_count++];
+        flow_record_fill(t, index, r);
+        r->end_reason = (uint8_t)reason;
+        r->open = open;
+        if (real)
+            count_made(t, r);
+        else
+            t->made_notices++;
     }
-    t->made_records++;
-    t->made_packets += r->delta.packets[0] + r->delta.packets[1];
-    t->made_octets += r->delta.octets[0] + r->delta.octets[1];
-    if (flow_walked(t, index))
-        t->walked_packets -= r->delta.packets[0] + r->delta.packets[1];
+    record_close(t, index);
 }
 
 void flow_split(struct flow_table *t, uint32_t index, struct flow_out *out)

@@ -71,7 +71,8 @@ enum {
     REPORTED_OPENED = 1 << 0,
     REPORTED_ACCEPTED = 1 << 1,
     REPORTED_FAILED = 1 << 2,
-    REPORTED_AGE_SHIFT = 3, /* the last age told, two bits */
+    REPORTED_AGE_SHIFT = 3,   /* the last age told, two bits */
+    REPORTED_FOLDED = 1 << 5, /* not by a delta: an aggregate has told of its first packet */
 };
 
 /* Endpoint states of Zeek's TCP analysis, three bits a side in flow_hot.state. Above them, for each
@@ -199,8 +200,9 @@ struct flow_probe {
     uint64_t digest;     /* for duplicates, 0 = none */
 };
 
-struct fragments;
 struct duplicates;
+struct fold;
+struct fragments;
 
 struct flow_table {
     struct flow_hot *hot;
@@ -237,6 +239,7 @@ struct flow_table {
 
     struct counters *counters;
     struct fragments *fragments;
+    struct fold *fold; /* NULL: every record goes out */
     struct duplicates *duplicates;
     struct hash_secret secret;
     hash_burst_fn *hash_burst;

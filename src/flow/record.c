@@ -44,6 +44,30 @@ static uint16_t quality_now(const struct flow_table *t, const struct flow_hot *h
     return quality;
 }
 
+void flow_fold_fill(const struct flow_table *t, uint32_t index, struct fold_flow *f)
+{
+    const struct flow_hot *h = &t->hot[index];
+    const struct flow_cold *c = &t->cold[index];
+    int sender = c->total.packets[1] != 0;
+
+    flow_put_addresses(t, index, f->address);
+    if (sender != flow_initiator(h)) {
+        uint8_t initiator[16];
+        memcpy(initiator, f->address[0], 16);
+        memcpy(f->address[0], f->address[1], 16);
+        memcpy(f->address[1], initiator, 16);
+    }
+    f->time_ns = c->first_ns[sender];
+    f->octets = c->total.octets[sender];
+    f->payload = c->total.payload[sender];
+    f->port = c->has_icmp ? (uint16_t)(c->icmp_type << 8 | c->icmp_code) : h->port[!sender];
+    f->ingress = c->ingress[sender];
+    f->ip_version = h->kind & KIND_IP6 ? 6 : 4;
+    f->proto = h->proto;
+    f->flags = h->flags[sender];
+    f->has_icmp = c->has_icmp;
+}
+
 /* What does not depend on the side. */
 static void put_common(const struct flow_table *t, uint32_t index, struct flow_record *r)
 {
@@ -64,6 +88,7 @@ static void put_common(const struct flow_table *t, uint32_t index, struct flow_r
     r->icmp_code = c->icmp_code;
     r->has_icmp = c->has_icmp;
     r->missed = c->missed;
+    r->aggregate = AGGREGATE_NONE;
     memset(r->history, 0, sizeof(r->history));
     memcpy(r->history, c->history, c->history_len);
     flow_put_addresses(t, index, r->address);

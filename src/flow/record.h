@@ -5,6 +5,7 @@
 
 #include "base/number.h"
 #include "flow/entry.h"
+#include "flow/fold.h"
 
 static inline bool record_open(const struct flow_hot *h)
 {
@@ -13,6 +14,9 @@ static inline bool record_open(const struct flow_hot *h)
 
 /* Both addresses, the initiator's first. */
 void flow_put_addresses(const struct flow_table *, uint32_t index, uint8_t address[2][16]);
+
+/* A connection of one packet as folding takes it. */
+void flow_fold_fill(const struct flow_table *, uint32_t index, struct fold_flow *);
 
 /* Everything but end_reason and open; counts the record. The hot counts must be 0. */
 void flow_record_fill(struct flow_table *, uint32_t index, struct flow_record *);

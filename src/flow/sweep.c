@@ -1,6 +1,7 @@
 #include "base/prefetch.h"
 #include "flow/bucket.h"
 #include "flow/emit.h"
+#include "flow/fold.h"
 #include "flow/fragment.h"
 #include "flow/track.h"
 
@@ -76,6 +77,20 @@ static bool sweep_fragments(struct flow_table *t, uint64_t now_ns, bool all, str
     return false;
 }
 
+static bool sweep_aggregates(struct flow_table *t, uint64_t now_ns, bool all, struct flow_out *out)
+{
+    while (t->fold) {
+        struct flow_record *r = &out->record[out->record_count];
+        if (out_full(out))
+            return false;
+        if (!fold_expire(t->fold, now_ns, all, r))
+            break;
+        r->flow_id = t->next_flow_id++;
+        out->record_count++;
+    }
+    return true;
+}
+
 /* What the end of a flow touches: far ahead its cold lines, nearer the bucket they name. */
 static inline void prefetch_cold(const struct flow_table *t, uint32_t index)
 {
@@ -112,7 +127,7 @@ bool flow_sweep_step(struct flow_table *t, uint64_t now_ns, uint32_t max_flows,
                      struct flow_out *out)
 {
     if (t->position == 0) {
-        if (!sweep_fragments(t, now_ns, false, out))
+        if (!sweep_fragments(t, now_ns, false, out) || !sweep_aggregates(t, now_ns, false, out))
             return false;
         turn_begin(t);
     }
@@ -148,6 +163,8 @@ bool flow_table_drain(struct flow_table *t, struct flow_out *out)
         prefetch_bucket(t, t->position + PREFETCH_FLOWS / 2);
         flow_finish(t, t->position, flow_is_closed(h) ? END_DETECTED : END_FORCED, out);
     }
+    if (!sweep_aggregates(t, 0, true, out))
+        return false;
     t->draining = false;
     t->position = 0;
     return true;

@@ -7,6 +7,7 @@
 #include "flow/bucket.h"
 #include "flow/duplicate.h"
 #include "flow/entry.h"
+#include "flow/fold.h"
 #include "flow/fragment.h"
 
 #define DEFAULT_FLOWS (4u << 20)
@@ -91,6 +92,20 @@ static int identify(struct flow_table *t, const struct flow_table_options *optio
     return rc;
 }
 
+static int create_fold(struct flow_table *t)
+{
+    const struct fold_options options = {.rate = t->config.fold_rate,
+                                         .idle_ns = t->config.idle_ns,
+                                         .active_ns = t->config.active_ns,
+                                         .timeouts = t->config.timeouts,
+                                         .hash_burst = t->hash_burst,
+                                         .secret = &t->secret};
+
+    if (t->config.fold != FOLD_ON || t->scoped)
+        return 0;
+    return fold_create(&options, &t->fold);
+}
+
 int flow_table_create(const struct flow_table_options *options, struct counters *counters,
                       struct flow_table **out)
 {
@@ -116,6 +131,8 @@ int flow_table_create(const struct flow_table_options *options, struct counters 
         rc = identify(t, options);
     if (!rc)
         rc = reserve_arrays(t);
+    if (!rc)
+        rc = create_fold(t);
     if (rc) {
         flow_table_destroy(t);
         return rc;
@@ -137,6 +154,7 @@ void flow_table_destroy(struct flow_table *t)
     memory_release(t->bucket, ((size_t)t->bucket_mask + 1) * sizeof(*t->bucket));
     memory_release(t->duplicates, sizeof(*t->duplicates));
     fragments_destroy(t->fragments);
+    fold_destroy(t->fold);
     free(t);
 }
 
@@ -186,6 +204,7 @@ static struct flow_census census_begin(const struct flow_table *t)
                             .notices = t->made_notices};
 
     fragments_held(t->fragments, &c.held_packets, &c.held_octets);
+    fold_census(t->fold, &c);
     return c;
 }
 

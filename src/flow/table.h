@@ -6,6 +6,9 @@
  *   flow_sweep_step    walks the flows: folds what a turn counted, ends records and connections
  *   flow_table_drain   ends everything
  *
+ * With flow.fold on, and neither VLAN nor tunnel in the key, one-packet flows above a rate are told
+ * in aggregates: flow/fold.h.
+ *
  * All three fill a flow_out; the caller empties it whenever they return. A burst may add up to
  * FLOW_RECORD_BURST / 2 records, so at most that many may be in it when a burst is handed in.
  *
@@ -72,22 +75,25 @@ bool flow_sweep_step(struct flow_table *, uint64_t now_ns, uint32_t max_flows, s
 /* Entries that a turn visits, as of now. */
 uint32_t flow_table_span(const struct flow_table *);
 
-/* Ends fragments, records and connections (reason 4, or 3 where TCP had ended). True when nothing
- * is left; false when out is full: empty it and call again. */
+/* Ends fragments, records, connections and aggregates (reason 4, or 3 where TCP had ended). True
+ * when nothing is left; false when out is full: empty it and call again. */
 bool flow_table_drain(struct flow_table *, struct flow_out *);
 
 /* Flows alive from now on carry the sensor-loss quality bit. */
 void flow_table_note_loss(struct flow_table *);
 
-/* The flow lines of the ledger. Live and held are summed by walking, made is counted as records
- * leave. */
+/* The flow lines of the ledger. Live, held and aggregating are summed by walking, made is counted
+ * as records leave. */
 struct flow_census {
     uint64_t flows; /* entries in use */
     uint64_t max_flows;
-    uint64_t live_packets, live_octets; /* in open records */
-    uint64_t held_packets, held_octets; /* fragments waiting for their first one */
-    uint64_t made_records, made_packets, made_octets;
+    uint64_t live_packets, live_octets;               /* in open records */
+    uint64_t held_packets, held_octets;               /* fragments waiting for their first one */
+    uint64_t made_records, made_packets, made_octets; /* flow records */
     uint64_t notices;
+    uint64_t folded_packets, folded_octets; /* of flows that got no record: flow/fold.h */
+    uint64_t aggregate_records, aggregate_packets, aggregate_octets; /* aggregates that are out */
+    uint64_t aggregating_packets, aggregating_octets;                /* in those that are not */
 };
 void flow_table_census(const struct flow_table *, struct flow_census *);
 

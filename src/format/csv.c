@@ -48,7 +48,7 @@ static size_t csv_record(const struct config *config, const struct flow_record *
         if (!(field->faces & IN_JSON))
             continue;
         char *value = p;
-        p = field->write(&view, field->side, p);
+        p = field_write(field, &view, p);
         for (; value < p; value++)
             if (*value == ',')
                 *value = ';';

@@ -48,19 +48,29 @@ static char *put_event_id(char *out, const struct flow_record *r)
     return put_string(out, "id", text, end);
 }
 
-static char *put_event(char *out, const struct flow_record *r)
+static char *put_event_type(char *out, const struct flow_record *r)
 {
-    out = json_open(out, "event");
-    out = json_string(out, "kind", "event");
-    out = put_text(json_key(out, "category"), "[\"network\"]");
+    if (flow_record_is_aggregate(r))
+        return put_text(json_key(out, "type"), "[\"info\"]");
     out = put_text(json_key(out, "type"), "[\"connection\"");
     if (r->record_no <= 1)
         out = put_text(out, ",\"start\"");
     if (!r->open)
         out = put_text(out, ",\"end\"");
     *out++ = ']';
-    out = json_string(out, "action", "network_flow");
-    out = json_string(out, "dataset", "weir.flow");
+    return out;
+}
+
+static char *put_event(char *out, const struct flow_record *r)
+{
+    bool aggregate = flow_record_is_aggregate(r);
+
+    out = json_open(out, "event");
+    out = json_string(out, "kind", "event");
+    out = put_text(json_key(out, "category"), "[\"network\"]");
+    out = put_event_type(out, r);
+    out = json_string(out, "action", aggregate ? "network_flow_aggregate" : "network_flow");
+    out = json_string(out, "dataset", aggregate ? "weir.aggregate" : "weir.flow");
     out = put_event_id(out, r);
     out = put_time(out, "start", r->start_ns);
     out = put_time(out, "end", r->end_ns);
@@ -119,6 +129,20 @@ static char *put_vlan(char *out, uint16_t id)
     return json_close(out);
 }
 
+/* One side has many addresses, and no octets of its own come from receivers. */
+static char *put_aggregate_end(char *out, const char *name, const struct flow_record *r,
+                               unsigned side)
+{
+    out = json_open(out, name);
+    if (side == record_aggregate_side(r))
+        out = put_ip(out, "ip", r->ip_version, r->address[side]);
+    if (side && r->port[side])
+        out = json_u64(out, "port", r->port[side]);
+    out = json_u64(out, "bytes", r->delta.octets[side]);
+    out = json_u64(out, "packets", r->delta.packets[side]);
+    return json_close(out);
+}
+
 static char *put_network(char *out, const struct config *config, const struct flow_record *r)
 {
     char text[COMMUNITY_ID_LEN];
@@ -133,19 +157,26 @@ static char *put_network(char *out, const struct config *config, const struct fl
         out = put_vlan(out, r->vlan[0]);
     if (r->vlan[1])
         out = json_close(put_vlan(json_open(out, "inner"), r->vlan[1]));
-    out = json_string(out, "direction", direction(config, r));
-    out = put_string(out, "community_id", text, text + community_id(r, text));
+    if (!flow_record_is_aggregate(r)) {
+        out = json_string(out, "direction", direction(config, r));
+        out = put_string(out, "community_id", text, text + community_id(r, text));
+    }
     return json_close(out);
 }
 
 static char *put_related(char *out, const struct flow_record *r)
 {
-    char text[2 * IP_TEXT_MAX + 1], *end = text;
+    char text[(1 + AGGREGATE_SAMPLES) * IP_TEXT_MAX + 1], *end = text;
+    unsigned first = flow_record_is_aggregate(r) ? record_aggregate_side(r) : 0;
 
     out = json_open(out, "related");
-    end = put_address(end, r->ip_version, r->address[0]);
-    *end++ = ',';
-    end = put_address(end, r->ip_version, r->address[1]);
+    end = put_address(end, r->ip_version, r->address[first]);
+    if (!flow_record_is_aggregate(r) || r->sample_count)
+        *end++ = ',';
+    if (flow_record_is_aggregate(r))
+        end = put_samples(end, r);
+    else
+        end = put_address(end, r->ip_version, r->address[1]);
     out = json_words(json_key(out, "ip"), text, end);
     return json_close(out);
 }
@@ -235,6 +266,12 @@ static char *put_connection(char *out, const struct flow_record *r)
     return json_string(out, "direction_basis", direction_basis_name(r->direction_basis));
 }
 
+static char *put_icmp(char *out, const struct flow_record *r)
+{
+    out = json_u64(json_open(out, "icmp"), "type", r->icmp_type);
+    return json_close(json_u64(out, "code", r->icmp_code));
+}
+
 /* Everything without a name in ECS stands below one prefix of its own. */
 static char *put_extras(char *out, const struct flow_record *r)
 {
@@ -247,17 +284,43 @@ static char *put_extras(char *out, const struct flow_record *r)
         out = json_u64(out, "rtt_us", r->rtt_us);
     if (r->missed)
         out = json_bool(out, "missed", true);
-    if (r->has_icmp) {
-        out = json_open(out, "icmp");
-        out = json_u64(out, "type", r->icmp_type);
-        out = json_close(json_u64(out, "code", r->icmp_code));
-    }
+    if (r->has_icmp)
+        out = put_icmp(out, r);
     if (r->mpls_top)
         out = json_close(json_u64(json_open(out, "mpls"), "label", r->mpls_top >> 12));
     out = put_tunnel(out, r);
     for (unsigned side = 0; side < 2; side++)
         out = put_extra_side(out, r, side);
     return json_close(out);
+}
+
+/* What is said of an aggregate in place of all that is said of a connection. */
+static char *put_aggregate(char *out, const struct flow_record *r)
+{
+    char text[AGGREGATE_SAMPLES * IP_TEXT_MAX];
+
+    out = json_open(json_open(out, "weir"), "aggregate");
+    out = json_string(out, "side", side_names[record_aggregate_side(r)]);
+    out = put_string(out, "prefix", text, put_prefix(text, r));
+    out = json_u64(out, "flows", r->delta.packets[0]);
+    out = json_u64(out, "distinct", r->distinct);
+    if (r->sample_count)
+        out = json_words(json_key(out, "samples"), text, put_samples(text, r));
+    out = json_close(out);
+    out = put_string(out, "flow_id", text, put_hex64(text, r->flow_id));
+    if (r->proto == IPPROTO_TCP)
+        out = json_u64(out, "flags", r->flags[0]);
+    if (r->has_icmp)
+        out = put_icmp(out, r);
+    return json_close(out);
+}
+
+static char *put_ends(char *out, const struct flow_record *r, const char *const names[2])
+{
+    for (unsigned side = 0; side < 2; side++)
+        out = flow_record_is_aggregate(r) ? put_aggregate_end(out, names[side], r, side)
+                                          : put_side(out, names[side], r, side);
+    return out;
 }
 
 static size_t ecs_record(const struct config *config, const struct flow_record *r, char *out)
@@ -270,14 +333,12 @@ static size_t ecs_record(const struct config *config, const struct flow_record *
     p = put_time(p, "@timestamp", r->end_ns);
     p = json_close(json_string(json_open(p, "ecs"), "version", ECS_VERSION));
     p = put_event(p, r);
-    for (unsigned side = 0; side < 2; side++)
-        p = put_side(p, side_names[side], r, side);
-    for (unsigned side = 0; side < 2; side++)
-        p = put_side(p, role_names[side], r, side);
+    p = put_ends(p, r, side_names);
+    p = put_ends(p, r, role_names);
     p = put_network(p, config, r);
     p = put_related(p, r);
     p = put_observer(p, config, r);
-    p = put_extras(p, r);
+    p = flow_record_is_aggregate(r) ? put_aggregate(p, r) : put_extras(p, r);
     p = put_text(p, "}\n");
     return (size_t)(p - out);
 }

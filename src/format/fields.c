@@ -28,6 +28,13 @@ struct field_view field_view_connection(const struct config *config, const struc
                                .start_ns = r->conn_start_ns};
 }
 
+char *field_write(const struct format_field *f, const struct field_view *v, char *out)
+{
+    if (flow_record_is_aggregate(v->record) && !(f->faces & OF_AGGREGATE))
+        return out;
+    return f->write(v, f->side, out);
+}
+
 static char *put_known(char *out, const char *name)
 {
     return name ? put_text(out, name) : out;
@@ -56,13 +63,18 @@ static char *write_uid(const struct field_view *v, unsigned side, char *out)
     return put_uid(out, v->record->flow_id);
 }
 
+/* One side of an aggregate has many addresses. */
 static char *write_host(const struct field_view *v, unsigned side, char *out)
 {
+    if (flow_record_is_aggregate(v->record) && side != record_aggregate_side(v->record))
+        return out;
     return put_address(out, v->record->ip_version, v->record->address[side]);
 }
 
 static char *write_port(const struct field_view *v, unsigned side, char *out)
 {
+    if (flow_record_is_aggregate(v->record) && !(side && v->record->port[side]))
+        return out;
     return put_u64(out, v->record->port[side]);
 }
 
@@ -108,6 +120,8 @@ static char *write_conn_state(const struct field_view *v, unsigned side, char *o
 static char *write_local(const struct field_view *v, unsigned side, char *out)
 {
     if (!v->config->hosts.networks.count)
+        return out;
+    if (flow_record_is_aggregate(v->record) && side != record_aggregate_side(v->record))
         return out;
     return put_text(out, record_side_is_local(v->config, v->record, side) ? "true" : "false");
 }
@@ -254,48 +268,75 @@ static char *write_total_octets(const struct field_view *v, unsigned side, char 
     return record_is_part(v->record) ? put_u64(out, v->record->total.octets[side]) : out;
 }
 
-/* One object, so that neighbours are known to share it by its address. */
+static char *write_aggregate_side(const struct field_view *v, unsigned side, char *out)
+{
+    (void)side;
+    if (!flow_record_is_aggregate(v->record))
+        return out;
+    return put_text(out, record_aggregate_side(v->record) ? "resp" : "orig");
+}
+
+static char *write_prefix(const struct field_view *v, unsigned side, char *out)
+{
+    (void)side;
+    return flow_record_is_aggregate(v->record) ? put_prefix(out, v->record) : out;
+}
+
+static char *write_distinct(const struct field_view *v, unsigned side, char *out)
+{
+    (void)side;
+    return flow_record_is_aggregate(v->record) ? put_u64(out, v->record->distinct) : out;
+}
+
+static char *write_samples(const struct field_view *v, unsigned side, char *out)
+{
+    (void)side;
+    return flow_record_is_aggregate(v->record) ? put_samples(out, v->record) : out;
+}
+
+/* One object each, so that neighbours are known to share it by its address. */
 static const char tunnel[] = "tunnel";
+static const char aggregate[] = "aggregate";
 
 /* clang-format off */
 static const struct format_field fields[] = {
-    {NULL, "ts", FIELD_TIME, IN_ALL, 0, write_ts,
+    {NULL, "ts", FIELD_TIME, IN_ALL | OF_AGGREGATE, 0, write_ts,
      "IE 152: first packet; zeek: of the connection"},
-    {NULL, "uid", FIELD_STRING, IN_ALL, 0, write_uid,
+    {NULL, "uid", FIELD_STRING, IN_ALL | OF_AGGREGATE, 0, write_uid,
      "flow_id in base 62"},
-    {NULL, "id.orig_h", FIELD_ADDRESS, IN_ALL, 0, write_host,
+    {NULL, "id.orig_h", FIELD_ADDRESS, IN_ALL | OF_AGGREGATE, 0, write_host,
      "IE 8/27: address of the initiator"},
-    {NULL, "id.orig_p", FIELD_PORT, IN_ALL, 0, write_port,
+    {NULL, "id.orig_p", FIELD_PORT, IN_ALL | OF_AGGREGATE, 0, write_port,
      "IE 7: its port; ICMP: type; 0 without ports"},
-    {NULL, "id.resp_h", FIELD_ADDRESS, IN_ALL, 1, write_host,
+    {NULL, "id.resp_h", FIELD_ADDRESS, IN_ALL | OF_AGGREGATE, 1, write_host,
      "IE 12/28: address of the responder"},
-    {NULL, "id.resp_p", FIELD_PORT, IN_ALL, 1, write_port,
+    {NULL, "id.resp_p", FIELD_PORT, IN_ALL | OF_AGGREGATE, 1, write_port,
      "IE 11: its port; ICMP: type of the answer, or code; 0 without ports"},
-    {NULL, "proto", FIELD_ENUM, IN_JSON, 0, write_proto,
+    {NULL, "proto", FIELD_ENUM, IN_JSON | OF_AGGREGATE, 0, write_proto,
      "IE 4: name, or number where it has none here"},
-    {NULL, "proto", FIELD_ENUM, IN_ZEEK, 0, write_proto_zeek,
+    {NULL, "proto", FIELD_ENUM, IN_ZEEK | OF_AGGREGATE, 0, write_proto_zeek,
      "IE 4: tcp, udp, icmp (both versions) or unknown_transport"},
     {NULL, "service", FIELD_STRING, IN_ALL, 0, write_nothing,
      "never known: payload is not read"},
-    {NULL, "duration", FIELD_INTERVAL, IN_ALL, 0, write_duration,
+    {NULL, "duration", FIELD_INTERVAL, IN_ALL | OF_AGGREGATE, 0, write_duration,
      "IE 153 - IE 152: last packet less first"},
-    {NULL, "orig_bytes", FIELD_COUNT, IN_ALL, 0, write_payload,
+    {NULL, "orig_bytes", FIELD_COUNT, IN_ALL | OF_AGGREGATE, 0, write_payload,
      "octets above TCP, UDP or ICMP sent by the initiator"},
     {NULL, "resp_bytes", FIELD_COUNT, IN_ALL, 1, write_payload,
      "the same of the responder"},
     {NULL, "conn_state", FIELD_STRING, IN_ALL, 0, write_conn_state,
      "Zeek's state of the connection so far"},
-    {NULL, "local_orig", FIELD_BOOL, IN_ALL, 0, write_local,
+    {NULL, "local_orig", FIELD_BOOL, IN_ALL | OF_AGGREGATE, 0, write_local,
      "id.orig_h lies in hosts.networks"},
-    {NULL, "local_resp", FIELD_BOOL, IN_ALL, 1, write_local,
+    {NULL, "local_resp", FIELD_BOOL, IN_ALL | OF_AGGREGATE, 1, write_local,
      "id.resp_h lies in hosts.networks"},
     {NULL, "missed_bytes", FIELD_COUNT, IN_ALL, 0, write_missed,
      "0; unknown where TCP acknowledged what was never seen"},
     {NULL, "history", FIELD_STRING, IN_ALL, 0, write_history,
      "Zeek's letters of the connection so far"},
-    {NULL, "orig_pkts", FIELD_COUNT, IN_ALL, 0, write_packets,
+    {NULL, "orig_pkts", FIELD_COUNT, IN_ALL | OF_AGGREGATE, 0, write_packets,
      "IE 2: packets of the initiator"},
-    {NULL, "orig_ip_bytes", FIELD_COUNT, IN_ALL, 0, write_octets,
+    {NULL, "orig_ip_bytes", FIELD_COUNT, IN_ALL | OF_AGGREGATE, 0, write_octets,
      "IE 1: IP octets of the initiator"},
     {NULL, "resp_pkts", FIELD_COUNT, IN_ALL, 1, write_packets,
      "IE 29305/2: packets of the responder"},
@@ -307,16 +348,16 @@ static const struct format_field fields[] = {
      "IE 58, 243: outer tag of the first packet"},
     {NULL, "inner_vlan", FIELD_COUNT, IN_ALL, 1, write_vlan,
      "IE 245: inner tag"},
-    {NULL, "ip_proto", FIELD_COUNT, IN_ALL, 0, write_ip_proto,
+    {NULL, "ip_proto", FIELD_COUNT, IN_ALL | OF_AGGREGATE, 0, write_ip_proto,
      "IE 4: number"},
 
-    {NULL, "orig_flags", FIELD_COUNT, IN_ALL, 0, write_flags,
+    {NULL, "orig_flags", FIELD_COUNT, IN_ALL | OF_AGGREGATE, 0, write_flags,
      "IE 6: union of the initiator's TCP flags"},
     {NULL, "resp_flags", FIELD_COUNT, IN_ALL, 1, write_flags,
      "IE 29305/6: union of the responder's"},
-    {NULL, "icmp_type", FIELD_COUNT, IN_ALL, 0, write_icmp_type,
+    {NULL, "icmp_type", FIELD_COUNT, IN_ALL | OF_AGGREGATE, 0, write_icmp_type,
      "IE 32/139: type of the first packet"},
-    {NULL, "icmp_code", FIELD_COUNT, IN_ALL, 0, write_icmp_code,
+    {NULL, "icmp_code", FIELD_COUNT, IN_ALL | OF_AGGREGATE, 0, write_icmp_code,
      "IE 32/139: code of the first packet"},
     {tunnel, "type", FIELD_ENUM, IN_ALL, 0, write_tunnel_type,
      "innermost tunnel: gre, erspan, ipip, vxlan, geneve, gtp"},
@@ -328,19 +369,19 @@ static const struct format_field fields[] = {
      "its outer address on the responder's side"},
     {NULL, "community_id", FIELD_STRING, IN_ALL, 0, write_community_id,
      "Community ID v1, seed 0"},
-    {NULL, "flow_id", FIELD_STRING, IN_ALL, 0, write_flow_id,
+    {NULL, "flow_id", FIELD_STRING, IN_ALL | OF_AGGREGATE, 0, write_flow_id,
      "IE 148: of the connection, 16 hex digits"},
     {NULL, "record_no", FIELD_COUNT, IN_ALL, 0, write_record_no,
      "1, 2, ... within the connection"},
     {NULL, "conn_start", FIELD_TIME, IN_JSON, 0, write_conn_start,
      "first packet of the connection"},
-    {NULL, "end_reason", FIELD_ENUM, IN_ALL, 0, write_end_reason,
+    {NULL, "end_reason", FIELD_ENUM, IN_ALL | OF_AGGREGATE, 0, write_end_reason,
      "IE 136: idle, active, end, forced or resources"},
     {NULL, "open", FIELD_BOOL, IN_JSON, 0, write_open,
      "the connection goes on behind this record"},
     {NULL, "quality", FIELD_NAMES, IN_ALL, 0, write_quality,
      "what to know before trusting the record"},
-    {NULL, "ingress", FIELD_COUNTS, IN_ALL, 0, write_ingress,
+    {NULL, "ingress", FIELD_COUNTS, IN_ALL | OF_AGGREGATE, 0, write_ingress,
      "IE 10 less 1: ingress port; one of each side where they differ"},
     {NULL, "direction_basis", FIELD_ENUM, IN_ALL, 0, write_basis,
      "how the initiator was told: first_packet, request, syn_ack or syn"},
@@ -360,6 +401,16 @@ static const struct format_field fields[] = {
      "IE 29305/86: resp_pkts since conn_start"},
     {NULL, "total_resp_ip_bytes", FIELD_COUNT, IN_JSON, 1, write_total_octets,
      "IE 29305/85: resp_ip_bytes since conn_start"},
+
+    /* One-packet flows of a prefix, each in no other record; orig_pkts is their number. */
+    {aggregate, "side", FIELD_ENUM, IN_JSON | OF_AGGREGATE, 0, write_aggregate_side,
+     "orig: flows from a prefix, resp: to one"},
+    {aggregate, "prefix", FIELD_STRING, IN_JSON | OF_AGGREGATE, 0, write_prefix,
+     "IE 44/45/169/170 and length: what the addresses of that side have in common"},
+    {aggregate, "distinct", FIELD_COUNT, IN_JSON | OF_AGGREGATE, 0, write_distinct,
+     "IE 380-383: addresses of the other side, estimated"},
+    {aggregate, "samples", FIELD_NAMES, IN_JSON | OF_AGGREGATE, 0, write_samples,
+     "some of them, up to 4"},
 };
 /* clang-format on */
 

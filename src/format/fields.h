@@ -25,7 +25,8 @@ enum field_kind {
 enum field_faces {
     IN_JSON = 1 << 0, /* json and csv */
     IN_ZEEK = 1 << 1,
-    IN_ALL = IN_JSON | IN_ZEEK
+    IN_ALL = IN_JSON | IN_ZEEK,
+    OF_AGGREGATE = 1 << 2, /* applies to aggregates, too */
 };
 
 /* A record as one face looks at it: its own interval (json, csv), or the connection from its first
@@ -52,6 +53,9 @@ struct format_field {
     char *(*write)(const struct field_view *, unsigned side, char *out);
     const char *source; /* one line: IPFIX element and meaning */
 };
+
+/* The field's plain value, as its write(); out itself where it does not apply. */
+char *field_write(const struct format_field *, const struct field_view *, char *out);
 
 /* Of this record alone, and of its connection as a whole. */
 struct field_view field_view_record(const struct config *, const struct flow_record *);

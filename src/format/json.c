@@ -61,7 +61,7 @@ static size_t json_record(const struct config *config, const struct flow_record 
     for (size_t i = 0; i < count; i++, field++) {
         if (!(field->faces & IN_JSON))
             continue;
-        char *end = field->write(&view, field->side, text);
+        char *end = field_write(field, &view, text);
         if (end == text)
             continue;
         p = json_key(put_object(p, &object, field->object), field->name);

@@ -61,7 +61,7 @@ static bool put_address(const char *text, struct flow_record *r, int side)
 
     if (!text || inet_pton(version == 4 ? AF_INET : AF_INET6, text, r->address[side]) != 1)
         return false;
-    if (side && version != r->ip_version)
+    if (r->ip_version && version != r->ip_version)
         return false;
     r->ip_version = version;
     return true;
@@ -91,14 +91,32 @@ static void put_side(yajl_val root, const char *side, int s, struct flow_record 
     r->port[s] = (uint16_t)count_at(root, name);
 }
 
+/* One of its addresses is not there. */
+static bool put_aggregate(yajl_val root, struct flow_record *r)
+{
+    const char *path[] = {"aggregate", "side", NULL};
+    yajl_val v = yajl_tree_get(root, path, yajl_t_string);
+    const char *side = v ? YAJL_GET_STRING(v) : NULL;
+
+    if (!side)
+        return false;
+    bool to = strcmp(side, "resp") == 0;
+    r->aggregate = to ? AGGREGATE_TO : AGGREGATE_FROM;
+    return put_address(text_at(root, to ? "id.resp_h" : "id.orig_h"), r, to);
+}
+
+static bool put_addresses(yajl_val root, struct flow_record *r)
+{
+    return put_aggregate(root, r) || (put_address(text_at(root, "id.orig_h"), r, 0) &&
+                                      put_address(text_at(root, "id.resp_h"), r, 1));
+}
+
 static int fill(yajl_val root, struct flow_record *r, char *error)
 {
     const char *id = text_at(root, "flow_id");
 
     memset(r, 0, sizeof(*r));
-    if (!number_at(root, "ts") || !number_at(root, "ip_proto") ||
-        !put_address(text_at(root, "id.orig_h"), r, 0) ||
-        !put_address(text_at(root, "id.resp_h"), r, 1)) {
+    if (!number_at(root, "ts") || !number_at(root, "ip_proto") || !put_addresses(root, r)) {
         snprintf(error, JSON_IN_ERROR_MAX,
                  "not a flow record: it needs ts, id.orig_h, id.resp_h and ip_proto");
         return -EINVAL;

@@ -9,5 +9,6 @@ struct flow_record;
 
 /* One line as a flow record: addresses, ports, protocol, times, counts, flags and what says which
  * connection it is a part of; what the line does not say is as in a record that is the whole of its
- * connection. Returns 0; or -EINVAL and what is wrong. */
+ * connection. Of an aggregate: whose it is and its counts. Returns 0; or -EINVAL and what is wrong.
+ */
 int json_to_flow(const char *line, struct flow_record *, char error[JSON_IN_ERROR_MAX]);

@@ -45,6 +45,28 @@ unsigned record_ingress(const struct flow_record *r, uint16_t port[2])
     return 2;
 }
 
+unsigned record_aggregate_side(const struct flow_record *r)
+{
+    return r->aggregate == AGGREGATE_TO;
+}
+
+char *put_prefix(char *out, const struct flow_record *r)
+{
+    out = put_address(out, r->ip_version, r->address[record_aggregate_side(r)]);
+    *out++ = '/';
+    return put_u64(out, r->prefix_length);
+}
+
+char *put_samples(char *out, const struct flow_record *r)
+{
+    for (unsigned i = 0; i < r->sample_count && i < AGGREGATE_SAMPLES; i++) {
+        if (i)
+            *out++ = ',';
+        out = put_address(out, r->ip_version, r->sample[i]);
+    }
+    return out;
+}
+
 char *put_proto(char *out, uint8_t proto)
 {
     const char *name = protocol_name(proto);

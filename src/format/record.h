@@ -26,6 +26,12 @@ bool record_has_outer(const struct flow_record *record);
  * are different. */
 unsigned record_ingress(const struct flow_record *record, uint16_t port[2]);
 
+/* Of an aggregate: the side whose prefix it has, that prefix with its length, and up to
+ * AGGREGATE_SAMPLES addresses of the other side with ',' between them. */
+unsigned record_aggregate_side(const struct flow_record *record);
+char *put_prefix(char *out, const struct flow_record *record);
+char *put_samples(char *out, const struct flow_record *record);
+
 char *put_proto(char *out, uint8_t proto); /* its name, else its number */
 char *put_address(char *out, uint8_t version, const uint8_t *address);
 

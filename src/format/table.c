@@ -146,8 +146,23 @@ static char *put_proto_type(char *out, const struct flow_record *r)
     return put_u64(out, r->icmp_code);
 }
 
+/* Of an aggregate: 10.0.0.0/24 at its prefix' side, ~1234 addresses at the other. */
+static char *put_aggregate_end(char *out, const struct flow_record *r, unsigned side)
+{
+    if (side == record_aggregate_side(r))
+        out = put_prefix(out, r);
+    else
+        out = put_text(put_human(put_text(out, "~"), r->distinct), " addresses");
+    if (!side || !r->port[side])
+        return out;
+    *out++ = ':';
+    return put_u64(out, r->port[side]);
+}
+
 static char *put_endpoint(char *out, const struct flow_record *r, unsigned side)
 {
+    if (flow_record_is_aggregate(r))
+        return put_aggregate_end(out, r, side);
     bool bracket = r->ip_version != 4 && protocol_has_ports(r->proto);
 
     if (bracket)
@@ -171,8 +186,15 @@ static char *put_end(char *out, const struct flow_record *r)
     return out;
 }
 
+static bool is_of_connections(enum column column)
+{
+    return column == COLUMN_STATE || column == COLUMN_HISTORY;
+}
+
 static char *put_column(char *out, const struct flow_record *r, enum column column)
 {
+    if (flow_record_is_aggregate(r) && is_of_connections(column))
+        return out;
     switch (column) {
     case COLUMN_TIME:
         return put_utc(out, r->start_ns, 3);
@@ -201,7 +223,7 @@ static char *put_column(char *out, const struct flow_record *r, enum column colu
     case COLUMN_HISTORY:
         return put_history(out, r);
     case COLUMN_NOTES:
-        return put_quality(out, r);
+        return flow_record_is_aggregate(r) ? put_text(out, "aggregate") : put_quality(out, r);
     case COLUMN_COUNT:
         break;
     }

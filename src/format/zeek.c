@@ -68,7 +68,7 @@ static size_t zeek_head(const struct config *config, char *out)
 
 static char *put_field(char *out, const struct format_field *field, const struct field_view *view)
 {
-    char *end = field->write(view, field->side, out);
+    char *end = field_write(field, view, out);
     if (end == out)
         *end++ = '-';
     else if (field->kind == FIELD_BOOL)

@@ -1,11 +1,12 @@
 /*
  * Writes a capture to measure with: the same octets for the same arguments on every machine.
  *
- *   gen_capture zipf|even|turns|imix FLOWS PACKETS > FILE
+ *   gen_capture zipf|even|turns|flood|imix FLOWS PACKETS > FILE
  *
  *   zipf   64 B frames; flow n carries a share of 1/n
  *   even   64 B frames; every flow carries the same share
  *   turns  64 B frames; flows take turns: with FLOWS = PACKETS each has one packet
+ *   flood  as turns, and all call one server
  *   imix   frames of 64, 570 and 1518 B as 7:4:1; connections begin with SYN and end with FIN
  *
  * Flows are 4 of 5 TCP, else UDP; both sides speak, sequence numbers advance, lengths and checksums
@@ -27,7 +28,7 @@
 
 enum tcp_flag { FIN = 1, SYN = 2, PSH = 8, ACK = 16 };
 
-enum kind { ZIPF, EVEN, TURNS, IMIX };
+enum kind { ZIPF, EVEN, TURNS, FLOOD, IMIX };
 
 struct flow {
     uint32_t seq[2];
@@ -93,11 +94,12 @@ static bool is_udp(const struct flow *f)
     return f->number % 5 == 4;
 }
 
-static void write_ip(uint8_t *ip, struct flow *f, const struct plan *p, uint32_t len)
+static void write_ip(const struct generator *g, uint8_t *ip, struct flow *f, const struct plan *p,
+                     uint32_t len)
 {
     uint64_t h = mix(f->number);
     uint32_t client = 0x0a000000u | (f->number & 0xffffff); /* so that no two flows share a key */
-    uint32_t server = 0xac100000u | (uint32_t)(h & 0xfffff);
+    uint32_t server = 0xac100000u | (g->kind == FLOOD ? 80 : (uint32_t)(h & 0xfffff));
 
     ip[0] = 0x45;
     put_be16(ip + 2, len);
@@ -163,7 +165,7 @@ static void write_frame(struct generator *g, struct flow *f, const struct plan *
 
     memcpy(frame, macs[p->side], 12);
     put_be16(frame + 12, 0x0800);
-    write_ip(frame + 14, f, p, header + payload);
+    write_ip(g, frame + 14, f, p, header + payload);
     if (is_udp(f))
         write_udp(frame + 14, f, p, payload);
     else
@@ -244,7 +246,7 @@ static void run_steady(struct generator *g)
         uint32_t i = g->kind == ZIPF ? zipf_draw(g) : draw(g, g->flow_count);
         if (g->kind == EVEN && g->packet_no % 5 == 0)
             i = (uint32_t)(g->packet_no / 5 % g->flow_count);
-        if (g->kind == TURNS)
+        if (g->kind == TURNS || g->kind == FLOOD)
             i = (uint32_t)(g->packet_no % g->flow_count);
         struct flow *f = &g->flow[i];
         struct plan p = plan_next(g, f, 64);
@@ -292,7 +294,7 @@ static void run_imix(struct generator *g)
 
 static bool parse(int argc, char **argv, struct generator *g)
 {
-    static const char *const names[] = {"zipf", "even", "turns", "imix"};
+    static const char *const names[] = {"zipf", "even", "turns", "flood", "imix"};
 
     if (argc != 4)
         return false;
@@ -310,7 +312,7 @@ int main(int argc, char **argv)
     struct generator g = {0};
 
     if (!parse(argc, argv, &g)) {
-        fputs("usage: gen_capture zipf|even|turns|imix FLOWS PACKETS > FILE\n", stderr);
+        fputs("usage: gen_capture zipf|even|turns|flood|imix FLOWS PACKETS > FILE\n", stderr);
         return 2;
     }
     g.flow = must(calloc(g.flow_count, sizeof(*g.flow)));

@@ -107,7 +107,7 @@ def hot_calls(source):
 
 FILE_LIMIT, MAIN_LIMIT, HEADER_LIMIT = 700, 120, 150
 SIZE_WAIVERS = {
-    "include/weir/flow.h": (180, "one record and its enums; a reader wants all its fields on one page"),
+    "include/weir/flow.h": (205, "one record and its enums; a reader wants all its fields on one page"),
     "include/weir/config.h": (200, "every stage's configuration on one page, as weir.yaml has it"),
 }
 

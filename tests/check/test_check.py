@@ -91,7 +91,7 @@ def test_a_reviewed_function_passes(monkeypatch):
 
 
 @pytest.mark.parametrize("path,limit", [
-    ("src/flow/track.c", 700), ("src/main.c", 120), ("include/weir/packet.h", 150), ("include/weir/flow.h", 180)])
+    ("src/flow/track.c", 700), ("src/main.c", 120), ("include/weir/packet.h", 150), ("include/weir/flow.h", 205)])
 def test_sizes(path, limit):
     assert messages(rules.sizes, path, "int x;\n" * limit) == []
     assert messages(rules.sizes, path, "int x;\n" * (limit + 1)) == [f"{limit + 1} lines, at most {limit}"]

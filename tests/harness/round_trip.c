@@ -111,8 +111,41 @@ static void same_rich(struct trip *t, const struct flow_record *a, const struct 
     SAME(t, a, b, outer_address);
 }
 
+static void same_aggregate(struct trip *t, const struct flow_record *a, const struct flow_record *b)
+{
+    SAME(t, a, b, aggregate);
+    SAME(t, a, b, address);
+    SAME(t, a, b, prefix_length);
+    SAME(t, a, b, distinct);
+    SAME(t, a, b, ip_version);
+    SAME(t, a, b, proto);
+    SAME(t, a, b, port);
+    SAME(t, a, b, has_icmp);
+    SAME(t, a, b, icmp_type);
+    SAME(t, a, b, icmp_code);
+    SAME(t, a, b, flow_id);
+    SAME(t, a, b, end_reason);
+    SAME(t, a, b, delta.packets);
+    SAME(t, a, b, delta.octets);
+    SAME(t, a, b, flags);
+    SAME(t, a, b, ingress[0]);
+    same_time(t, a->start_ns, b->start_ns, "start_ns");
+    same_time(t, a->end_ns, b->end_ns, "end_ns");
+    if (t->profile == PROFILE_RICH)
+        SAME(t, a, b, delta.payload);
+    if (!t->own)
+        return;
+    SAME(t, a, b, sample_count);
+    SAME(t, a, b, sample);
+}
+
 static void same_record(struct trip *t, const struct flow_record *a, const struct flow_record *b)
 {
+    if (flow_record_is_aggregate(a)) {
+        same_aggregate(t, a, b);
+        return;
+    }
+    SAME(t, a, b, aggregate);
     same_key(t, a, b);
     same_side(t, a, b, 0);
     same_side(t, a, b, 1);
@@ -151,7 +184,7 @@ static void take_record(void *context, const struct ipfix_record *in)
         return;
     }
     const struct flow_record *sent = &t->sent[t->next];
-    if (t->profile == PROFILE_UNIFLOW) {
+    if (t->profile == PROFILE_UNIFLOW && !flow_record_is_aggregate(sent)) {
         same_half(t, sent, &got);
         return;
     }
@@ -278,9 +311,56 @@ static void tame_tunnel(struct flow_record *r)
         r->tunnel_id &= 0xffffff;
 }
 
+/* What an aggregate has, and nothing else. */
+static void tame_aggregate(struct flow_record *r)
+{
+    struct flow_record was = *r;
+    unsigned to = r->aggregate >> 1 & 1;
+    size_t len = r->ip_version == 6 ? 16 : 4;
+
+    memset(r, 0, sizeof(*r));
+    r->aggregate = to ? AGGREGATE_TO : AGGREGATE_FROM;
+    r->ip_version = was.ip_version;
+    r->proto = was.proto;
+    r->end_reason = was.end_reason;
+    r->flow_id = was.flow_id;
+    r->start_ns = was.start_ns;
+    r->end_ns = was.end_ns;
+    r->first_ns[0] = r->start_ns;
+    r->last_ns[0] = r->end_ns;
+    r->delta.packets[0] = was.delta.packets[0] | 1;
+    r->delta.octets[0] = was.delta.octets[0];
+    r->delta.payload[0] = was.delta.payload[0];
+    r->ingress[0] = was.ingress[0];
+    r->has_icmp = was.has_icmp;
+    r->icmp_type = was.has_icmp ? was.icmp_type : 0;
+    r->icmp_code = was.has_icmp ? was.icmp_code : 0;
+    r->port[1] = was.has_icmp ? 0 : was.port[1];
+    r->flags[0] = was.has_icmp ? 0 : was.flags[0];
+    memcpy(r->address[to], was.address[to], len);
+    r->prefix_length = was.prefix_length;
+    r->distinct = was.distinct | 1;
+    r->sample_count = was.sample_count % (AGGREGATE_SAMPLES + 1);
+    for (unsigned i = 0; i < r->sample_count; i++) {
+        memcpy(r->sample[i], was.sample[i], len);
+        r->sample[i][0] |= 1; /* not :: */
+    }
+}
+
+static void tame_connection(struct flow_record *r)
+{
+    r->aggregate = AGGREGATE_NONE;
+    tame_tunnel(r);
+    r->open &= 1;
+    r->conn_state %= CONN_STATE_COUNT;
+    size_t len = strnlen(r->history, FLOW_HISTORY_MAX);
+    memset(r->history + len, 0, sizeof(r->history) - len);
+}
+
 void round_trip_tame(struct flow_record *r)
 {
-    unsigned sides = r->missed % 3; /* any octet will do */
+    bool aggregate = r->aggregate & 1; /* an octet of any value */
+    unsigned sides = r->missed % 3;    /* any octet will do */
 
     r->ip_version = r->ip_version & 1 ? 6 : 4;
     for (unsigned side = 0; side < 2; side++) /* their sum is a number, too */
@@ -288,12 +368,11 @@ void round_trip_tame(struct flow_record *r)
     tame_side(r, 0, sides != 1);
     tame_side(r, 1, sides != 2);
     tame_times(r);
-    tame_tunnel(r);
     r->has_icmp &= 1;
     if (r->has_icmp)
         tame_icmp(r);
-    r->open &= 1;
-    r->conn_state %= CONN_STATE_COUNT;
-    size_t len = strnlen(r->history, FLOW_HISTORY_MAX);
-    memset(r->history + len, 0, sizeof(r->history) - len);
+    if (aggregate)
+        tame_aggregate(r);
+    else
+        tame_connection(r);
 }

@@ -99,6 +99,54 @@ static inline struct flow_record sample_icmp6(void)
     return r;
 }
 
+/* A scan for SSH from two neighbours. */
+static inline struct flow_record sample_aggregate(void)
+{
+    const uint64_t start = 1767323045 * SECOND_NS + 123456789;
+    struct flow_record r = {
+        .delta = {{4500, 0}, {180000, 0}, {0, 0}},
+        .total = {{4500, 0}, {180000, 0}, {0, 0}},
+        .flow_id = 0x0123456789abcdef,
+        .conn_start_ns = start,
+        .start_ns = start,
+        .end_ns = start + 30 * SECOND_NS,
+        .first_ns = {start},
+        .last_ns = {start + 30 * SECOND_NS},
+        .record_no = 1,
+        .address = {{10, 1, 2, 4}},
+        .sample = {{192, 0, 2, 80}, {198, 51, 100, 7}},
+        .distinct = 4321,
+        .sample_count = 2,
+        .prefix_length = 31,
+        .port = {0, 22},
+        .ip_version = 4,
+        .proto = 6,
+        .flags = {0x02},
+        .end_reason = END_ACTIVE,
+        .ttl_min = {255, 255},
+        .aggregate = AGGREGATE_FROM,
+    };
+    return r;
+}
+
+/* A flood of UDP to one IPv6 address, on many ports. */
+static inline struct flow_record sample_aggregate_to(void)
+{
+    struct flow_record r = sample_aggregate();
+
+    r.aggregate = AGGREGATE_TO;
+    r.ip_version = 6;
+    r.proto = 17;
+    r.flags[0] = 0;
+    r.port[1] = 0;
+    r.prefix_length = 128;
+    r.sample_count = 1;
+    memset(r.address[0], 0, 16);
+    inet_pton(AF_INET6, "fe80::2", r.address[1]);
+    inet_pton(AF_INET6, "2001:db8::1", r.sample[0]);
+    return r;
+}
+
 /* The closing notice of a connection whose records are out. */
 static inline struct flow_record sample_notice(void)
 {

@@ -38,6 +38,12 @@ static const struct check checks[] = {
     {"capture.ring: 4000 is not a power of two", {"capture.ring 4000"}},
     {"export.ring: 65535 is not a power of two", {"export.ring 65535"}},
 
+    {"flow.fold: not with flow.vlan_in_key; leave one of them out",
+     {"flow.fold on", "flow.vlan_in_key true"}},
+    {"flow.fold: not with flow.tunnel_in_key; leave one of them out",
+     {"flow.fold on", "flow.tunnel_in_key true"}},
+    {NULL, {"flow.fold auto", "flow.vlan_in_key true"}},
+
     {"export.enterprise: 29305 belongs to reverse elements (RFC 5103)",
      {"export.enterprise 29305"}},
     {"export.enterprise: 6871 belongs to CERT's elements (YAF, SiLK)", {"export.enterprise 6871"}},

@@ -77,6 +77,14 @@ static void fields_stand_in_their_columns(void **state)
     assert_field(&icmp, "proto", "icmp6");
     assert_field(&icmp, "icmp_type", "128");
     assert_field(&icmp, "local_orig", "false");
+    assert_field(&tcp, "aggregate.prefix", "");
+    struct flow_record aggregate = sample_aggregate();
+    assert_field(&aggregate, "id.orig_h", "10.1.2.4");
+    assert_field(&aggregate, "id.resp_h", "");
+    assert_field(&aggregate, "id.resp_p", "22");
+    assert_field(&aggregate, "conn_state", "");
+    assert_field(&aggregate, "aggregate.prefix", "10.1.2.4/31");
+    assert_field(&aggregate, "aggregate.samples", "192.0.2.80;198.51.100.7");
 }
 
 static void closing_notices_are_left_out(void **state)

@@ -157,6 +157,44 @@ static void sensor_name_is_escaped(void **state)
     yajl_tree_free(v);
 }
 
+static void aggregates(void **state)
+{
+    (void)state;
+    struct config c = sample_config();
+    struct flow_record from = sample_aggregate(), to = sample_aggregate_to();
+    yajl_val v = document(&c, &from);
+
+    assert_json_string(v, "event/kind", "event");
+    assert_words(v, "event/category", "network");
+    assert_words(v, "event/type", "info");
+    assert_json_string(v, "event/action", "network_flow_aggregate");
+    assert_json_string(v, "event/dataset", "weir.aggregate");
+    assert_json_string(v, "source/ip", "10.1.2.4");
+    assert_json_number(v, "source/packets", "4500");
+    assert_json_absent(v, "source/port");
+    assert_json_absent(v, "destination/ip");
+    assert_json_number(v, "destination/port", "22");
+    assert_json_absent(v, "network/community_id");
+    assert_json_absent(v, "network/direction");
+    assert_words(v, "related/ip", "10.1.2.4 192.0.2.80 198.51.100.7");
+    assert_json_string(v, "weir/aggregate/side", "source");
+    assert_json_string(v, "weir/aggregate/prefix", "10.1.2.4/31");
+    assert_json_number(v, "weir/aggregate/flows", "4500");
+    assert_json_number(v, "weir/aggregate/distinct", "4321");
+    assert_words(v, "weir/aggregate/samples", "192.0.2.80 198.51.100.7");
+    assert_json_number(v, "weir/flags", "2");
+    assert_json_absent(v, "weir/conn_state");
+    yajl_tree_free(v);
+    to.sample_count = 0; /* as profiles without own elements tell it */
+    v = document(&c, &to);
+    assert_json_string(v, "weir/aggregate/side", "destination");
+    assert_json_absent(v, "weir/aggregate/samples");
+    assert_json_absent(v, "source/ip");
+    assert_json_string(v, "destination/ip", "fe80::2");
+    assert_words(v, "related/ip", "fe80::2");
+    yajl_tree_free(v);
+}
+
 static void closing_notices_are_left_out(void **state)
 {
     (void)state;
@@ -179,6 +217,7 @@ int main(void)
         cmocka_unit_test(icmp_has_no_ports),
         cmocka_unit_test(direction_is_seen_from_the_perimeter),
         cmocka_unit_test(sensor_name_is_escaped),
+        cmocka_unit_test(aggregates),
         cmocka_unit_test(closing_notices_are_left_out),
         cmocka_unit_test(any_record_gives_valid_json),
     };

@@ -33,7 +33,7 @@ static void every_field_says_where_it_comes_from(void **state)
         assert_int_not_equal(field[i].name[0], '\0');
         assert_int_not_equal(field[i].source[0], '\0');
         assert_true(field[i].kind < FIELD_KIND_COUNT && field[i].faces &&
-                    !(field[i].faces & ~IN_ALL));
+                    !(field[i].faces & ~(IN_ALL | OF_AGGREGATE)));
     }
 }
 
@@ -51,7 +51,7 @@ static void no_field_is_wider_than_its_room(void **state)
         struct field_view views[] = {field_view_record(&c, &r), field_view_connection(&c, &r)};
         for (size_t k = 0; k < 2 * count; k++) {
             char *text = malloc(FIELD_TEXT_MAX);
-            char *end = field[k / 2].write(&views[k % 2], field[k / 2].side, text);
+            char *end = field_write(&field[k / 2], &views[k % 2], text);
             assert_in_range(end - text, 0, FIELD_TEXT_MAX - 1);
             free(text);
         }

@@ -52,6 +52,28 @@ static void part_of_a_tunnelled_connection(void **state)
     free(line);
 }
 
+static void aggregates(void **state)
+{
+    (void)state;
+    struct flow_record from = sample_aggregate(), to = sample_aggregate_to();
+
+    assert_encodes(
+        &format_json, &from,
+        "{\"ts\":1767323045.123456,\"uid\":\"C063UfDVRKBz\",\"id.orig_h\":\"10.1.2.4\","
+        "\"id.resp_p\":22,\"proto\":\"tcp\",\"duration\":30.000000,\"orig_bytes\":0,"
+        "\"local_orig\":true,\"orig_pkts\":4500,\"orig_ip_bytes\":180000,\"ip_proto\":6,"
+        "\"orig_flags\":2,\"flow_id\":\"0123456789abcdef\",\"end_reason\":\"active\",\"ingress\":0,"
+        "\"aggregate\":{\"side\":\"orig\",\"prefix\":\"10.1.2.4/31\",\"distinct\":4321,"
+        "\"samples\":[\"192.0.2.80\",\"198.51.100.7\"]}}\n");
+    assert_encodes(&format_json, &to,
+                   "{\"ts\":1767323045.123456,\"uid\":\"C063UfDVRKBz\",\"id.resp_h\":\"fe80::2\","
+                   "\"proto\":\"udp\",\"duration\":30.000000,\"orig_bytes\":0,\"local_resp\":false,"
+                   "\"orig_pkts\":4500,\"orig_ip_bytes\":180000,\"ip_proto\":17,"
+                   "\"flow_id\":\"0123456789abcdef\",\"end_reason\":\"active\",\"ingress\":0,"
+                   "\"aggregate\":{\"side\":\"resp\",\"prefix\":\"fe80::2/128\",\"distinct\":4321,"
+                   "\"samples\":[\"2001:db8::1\"]}}\n");
+}
+
 static void protocols_by_name_or_number(void **state)
 {
     (void)state;
@@ -144,6 +166,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whole_tcp_connection),
         cmocka_unit_test(part_of_a_tunnelled_connection),
+        cmocka_unit_test(aggregates),
         cmocka_unit_test(protocols_by_name_or_number),
         cmocka_unit_test(what_is_not_known_is_absent),
         cmocka_unit_test(duration_is_the_difference_of_floored_times),

@@ -48,6 +48,25 @@ static void lines_of_format_json_come_back(void **state)
     }
 }
 
+static void aggregates_come_back(void **state)
+{
+    (void)state;
+    static struct config config;
+    struct flow_record in[] = {sample_aggregate(), sample_aggregate_to()};
+
+    for (unsigned i = 0; i < 2; i++) {
+        char line[ENCODE_MAX + 1], error[JSON_IN_ERROR_MAX];
+        struct flow_record out;
+        line[format_json.record(&config, &in[i], line)] = '\0';
+        assert_int_equal(json_to_flow(line, &out, error), 0);
+        assert_int_equal(out.aggregate, in[i].aggregate);
+        assert_int_equal(out.ip_version, in[i].ip_version);
+        assert_memory_equal(out.address, in[i].address, sizeof(in[i].address));
+        assert_memory_equal(&out.delta, &in[i].delta, sizeof(in[i].delta));
+        assert_int_equal(out.port[1], in[i].port[1]);
+    }
+}
+
 static void what_is_no_record_is_told(void **state)
 {
     (void)state;
@@ -89,6 +108,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines_of_format_json_come_back),
+        cmocka_unit_test(aggregates_come_back),
         cmocka_unit_test(what_is_no_record_is_told),
         cmocka_unit_test(numbers_may_be_anything),
     };

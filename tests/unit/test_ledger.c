@@ -5,6 +5,7 @@
 #include <cmocka.h>
 
 #include "core/ledger.h"
+#include "flow/fold.h"
 #include "flow_fixture.h"
 
 #define LINE(n) (1u << (n))
@@ -36,12 +37,14 @@ static struct ledger ledger_of(const struct fixture *f)
     return l;
 }
 
-/* Flows alive with folded and unfolded counts, ended ones, held fragments, and packets of every
- * fate. */
+/* Flows alive with folded and unfolded counts, ended ones, some of them in an aggregate, held
+ * fragments, and packets of every fate. */
 static struct fixture *busy(void)
 {
     struct flow_table_options options = fixture_options();
     options.notices = true;
+    options.flow.fold = FOLD_ON;
+    options.flow.fold_rate = 150;
     struct fixture *f = fixture_open(&options);
     struct packet held = packet_udp(0, 0, START_NS + 40 * SECOND);
 
@@ -69,15 +72,19 @@ static void closes_at_every_stage_of_a_tables_life(void **state)
 
     assert_int_equal(open_lines(&l), 0);
     assert_true(l.census.held_packets && l.census.live_packets && l.census.made_packets);
+    assert_int_equal(l.census.aggregating_packets, 50);
     fixture_turn(f, START_NS + 200 * SECOND);
     l = ledger_of(f);
     assert_int_equal(open_lines(&l), 0);
     assert_int_equal(l.census.held_packets, 0);
+    assert_int_equal(l.census.aggregating_packets, 0);
+    assert_true(l.census.aggregate_records && l.census.aggregate_packets >= 50);
     fixture_drain(f);
     l = ledger_of(f);
     assert_int_equal(open_lines(&l), 0);
     assert_int_equal(l.census.live_packets, 0);
-    assert_true(l.census.made_packets == l.counters.fate_packets[FATE_FLOW]);
+    assert_true(l.census.made_packets + l.census.aggregate_packets ==
+                l.counters.fate_packets[FATE_FLOW]);
     fixture_close(f);
     l = (struct ledger){0};
     assert_true(ledger_closed(&l));
@@ -127,7 +134,14 @@ static void every_term_counts(void **state)
     check_term(&good, TERM(census.made_packets), LINE(LEDGER_FLOWS));
     check_term(&good, TERM(census.live_packets), LINE(LEDGER_FLOWS));
     check_term(&good, TERM(census.held_packets), LINE(LEDGER_FLOWS));
+    check_term(&good, TERM(census.folded_packets), LINE(LEDGER_FLOWS) | LINE(LEDGER_FOLDED));
+    check_term(&good, TERM(census.aggregate_packets), LINE(LEDGER_FOLDED));
+    check_term(&good, TERM(census.aggregating_packets), LINE(LEDGER_FOLDED));
+    check_term(&good, TERM(census.folded_octets), LINE(LEDGER_OCTETS));
+    check_term(&good, TERM(census.aggregate_octets), LINE(LEDGER_OCTETS));
+    check_term(&good, TERM(census.aggregating_octets), LINE(LEDGER_OCTETS));
     check_term(&good, TERM(census.made_records), LINE(LEDGER_RECORDS));
+    check_term(&good, TERM(census.aggregate_records), LINE(LEDGER_RECORDS));
     check_term(&good, TERM(census.flows), LINE(LEDGER_ENTRIES));
     check_term(&good, TERM(counters.note[NOTE_FLOWS_CREATED]), LINE(LEDGER_ENTRIES));
     check_term(&good, TERM(counters.note[NOTE_FLOWS_ENDED]), LINE(LEDGER_ENTRIES));
@@ -194,6 +208,19 @@ static void a_lost_record_shows(void **state)
     f->records += 2;
     l = ledger_of(f);
     assert_int_equal(ledger_difference(&l, LEDGER_RECORDS), -1);
+    fixture_close(f);
+}
+
+static void a_lost_aggregate_shows(void **state)
+{
+    (void)state;
+    struct fixture *f = busy();
+
+    fold_destroy(f->table->fold);
+    f->table->fold = NULL;
+    struct ledger l = ledger_of(f);
+    assert_int_equal(open_lines(&l), LINE(LEDGER_FLOWS));
+    assert_int_equal(ledger_difference(&l, LEDGER_FLOWS), 50);
     fixture_close(f);
 }
 
@@ -269,6 +296,7 @@ int main(void)
         cmocka_unit_test(a_lost_hot_line_shows),
         cmocka_unit_test(a_freed_flow_shows),
         cmocka_unit_test(a_lost_record_shows),
+        cmocka_unit_test(a_lost_aggregate_shows),
         cmocka_unit_test(a_record_counted_and_not_made_shows),
         cmocka_unit_test(a_sum_is_as_open_as_its_parts),
         cmocka_unit_test(print_names_what_is_open),

@@ -127,10 +127,26 @@ static void it_is_bounded(void **state)
     record_deltas_destroy(t);
 }
 
+static void aggregates_tell_of_no_connection(void **state)
+{
+    (void)state;
+    struct record_deltas *t;
+    struct flow_delta d;
+    struct flow_record r = record_of(5, 60, false);
+
+    assert_int_equal(record_deltas_create(64, &t), 0);
+    r.aggregate = AGGREGATE_FROM;
+    assert_false(record_deltas_add(t, &r, &d));
+    r.aggregate = AGGREGATE_NONE;
+    assert_true(record_deltas_add(t, &r, &d));
+    record_deltas_destroy(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(records_of_a_connection_add_up),
+        cmocka_unit_test(aggregates_tell_of_no_connection),
         cmocka_unit_test(totals_that_a_record_knows_stand),
         cmocka_unit_test(a_reset_or_silence_is_a_failure),
         cmocka_unit_test(without_flow_id_time_parts_connections),

@@ -76,13 +76,49 @@ static void test_uniflow_has_no_enterprise(void **state)
             assert_int_equal(f[i].pen, 0);
 }
 
+static unsigned variants(uint64_t profile, unsigned from)
+{
+    unsigned count = 0;
+
+    for (unsigned v = from; v < from + VARIANT_AGGREGATE; v++)
+        count += schema_has_variant(profile, v);
+    return count;
+}
+
 static void test_variants(void **state)
 {
     (void)state;
-    assert_int_equal(__builtin_popcountll(schema_variants(PROFILE_CORE)), 8);
-    assert_int_equal(__builtin_popcountll(schema_variants(PROFILE_UNIFLOW)), 4);
-    assert_int_equal(__builtin_popcountll(schema_variants(PROFILE_RICH)), 40);
-    assert_int_equal(schema_variants(PROFILE_ECS), 0);
+    assert_int_equal(variants(PROFILE_CORE, 0), 8);
+    assert_int_equal(variants(PROFILE_UNIFLOW, 0), 4);
+    assert_int_equal(variants(PROFILE_RICH, 0), 40);
+    assert_int_equal(variants(PROFILE_ECS, 0), 0);
+    for (uint64_t profile = 0; profile < PROFILE_ECS; profile++)
+        assert_int_equal(variants(profile, VARIANT_AGGREGATE), 8);
+    assert_int_equal(variants(PROFILE_ECS, VARIANT_AGGREGATE), 0);
+}
+
+/* An aggregate says of one side which prefix it is, how long, and how many are on the other; of
+ * flows nothing says so. */
+static void test_fields_of_aggregates(void **state)
+{
+    (void)state;
+    static const struct {
+        unsigned variant;
+        uint16_t id[3];
+    } want[] = {
+        {VARIANT_AGGREGATE, {44, 9, 381}},
+        {VARIANT_AGGREGATE | VARIANT_V6, {170, 29, 383}},
+        {VARIANT_AGGREGATE_TO, {45, 13, 380}},
+        {VARIANT_AGGREGATE_TO | VARIANT_V6, {169, 30, 382}},
+    };
+
+    for (unsigned v = 0; v < VARIANT_COUNT; v++)
+        for (size_t w = 0; w < sizeof(want) / sizeof(*want); w++)
+            for (size_t i = 0; i < 3; i++) {
+                const struct schema_field *f = schema_find(0, want[w].id[i]);
+                assert_int_equal((v & f->care) == f->are,
+                                 (v & (VARIANT_AGGREGATE_TO | VARIANT_V6)) == want[w].variant);
+            }
 }
 
 int main(void)
@@ -93,6 +129,7 @@ int main(void)
         cmocka_unit_test(test_logstash_safe),
         cmocka_unit_test(test_uniflow_has_no_enterprise),
         cmocka_unit_test(test_variants),
+        cmocka_unit_test(test_fields_of_aggregates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -49,6 +49,18 @@ static void ipv4_fits_140_columns(void **state)
     free(line);
 }
 
+static void aggregates(void **state)
+{
+    (void)state;
+    struct flow_record from = sample_aggregate(), to = sample_aggregate_to();
+
+    assert_encodes(
+        &format_table, &from,
+        "2026-01-02T03:04:05.123 30.000s tcp         10.1.2.4/31           -> ~4321 addresses:22   "
+        "  4500     0  180k     0        active             aggregate\n");
+    assert_shows(&to, " ~4321 addresses       -> fe80::2/128 ");
+}
+
 static void endpoints(void **state)
 {
     (void)state;
@@ -131,6 +143,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(columns_stand_below_their_titles),
         cmocka_unit_test(ipv4_fits_140_columns),
+        cmocka_unit_test(aggregates),
         cmocka_unit_test(endpoints),
         cmocka_unit_test(durations_for_people),
         cmocka_unit_test(counts_for_people),

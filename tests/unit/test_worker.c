@@ -78,6 +78,43 @@ static void active_flows_report_every_minute(void **state)
     rig_close(rig);
 }
 
+/* On by itself, but not where each connection is to be told; aggregates go with the flows of many
+ * packets. */
+static void floods_are_folded(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t mode;
+        bool notices;
+        uint32_t records; /* of one packet */
+    } cases[] = {{FOLD_AUTO, false, 10},
+                 {FOLD_AUTO, true, 100},
+                 {FOLD_OFF, false, 100},
+                 {FOLD_ON, true, 10}};
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct rig *rig = rig_open(1);
+        struct flow_record r[128];
+        rig->config.flow.fold = cases[i].mode;
+        rig->options.notices = cases[i].notices;
+        rig->options.fold_rate = 10;
+        rig_start(rig);
+        for (uint16_t port = 0; port < 100; port++)
+            rig_put(rig, 0, port, 0);
+        rig_run(rig, 31 * SECOND, 10 * MS);
+        check_ledger(rig);
+        assert_int_equal(rig_take(rig, LANE_ONE, r, 128), cases[i].records);
+        assert_int_equal(rig_take(rig, LANE_MANY, r, 128), 0);
+        rig_run(rig, 31 * SECOND, 10 * MS);
+        check_ledger(rig);
+        assert_int_equal(rig_take(rig, LANE_MANY, r, 128), cases[i].records == 10);
+        if (cases[i].records == 10)
+            assert_int_equal(r->delta.packets[0], 90);
+        rig_close(rig);
+    }
+}
+
+/* What floods has a lane of its own. */
 static void a_full_ring_is_counted_by_lane(void **state)
 {
     (void)state;
@@ -393,6 +430,7 @@ int main(void)
         cmocka_unit_test(idle_flows_leave_a_busy_link_in_time),
         cmocka_unit_test(active_flows_report_every_minute),
         cmocka_unit_test(a_full_ring_is_counted_by_lane),
+        cmocka_unit_test(floods_are_folded),
         cmocka_unit_test(drain_takes_all_and_ends_all),
         cmocka_unit_test(drain_without_time_counts_what_finds_no_room),
         cmocka_unit_test(every_poll_beats),

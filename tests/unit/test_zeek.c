@@ -127,6 +127,24 @@ static void row_of_a_connection(void **state)
                    "0.020017\n");
 }
 
+static void row_of_an_aggregate(void **state)
+{
+    (void)state;
+    struct config c = sample_config();
+    struct flow_record r = sample_aggregate();
+    struct log *log = log_of(&c, &r);
+
+    assert_int_equal(log->rows, 1);
+    assert_string_equal(value(log, "id.orig_h"), "10.1.2.4");
+    assert_string_equal(value(log, "id.orig_p"), "-");
+    assert_string_equal(value(log, "id.resp_h"), "-");
+    assert_string_equal(value(log, "id.resp_p"), "22");
+    assert_string_equal(value(log, "orig_pkts"), "4500");
+    assert_string_equal(value(log, "conn_state"), "-");
+    assert_string_equal(value(log, "community_id"), "-");
+    free(log);
+}
+
 static void row_counts_the_whole_connection(void **state)
 {
     (void)state;
@@ -220,6 +238,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(header_is_a_conn_log),
         cmocka_unit_test(row_of_a_connection),
+        cmocka_unit_test(row_of_an_aggregate),
         cmocka_unit_test(row_counts_the_whole_connection),
         cmocka_unit_test(closing_notices_make_rows_and_open_connections_do_not),
         cmocka_unit_test(protocols_have_zeek_names),
