@@ -1,12 +1,14 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "capture/file.h"
 #include "capture/filter.h"
+#include "cli/apart.h"
 #include "cli/backtest.h"
 #include "cli/cli.h"
 #include "cli/hunting.h"
@@ -24,7 +26,7 @@
 #define ORDER_IN_MEMORY (256u << 10)
 #define PROGRESS_NS 200000000
 
-enum { OPTION_FORMAT, OPTION_WRITE, OPTION_FILTER, OPTION_NO_TIMEOUTS, OPTION_HUNTS };
+enum { OPTION_FORMAT, OPTION_WRITE, OPTION_FILTER, OPTION_NO_TIMEOUTS, OPTION_HUNTS, OPTION_JOBS };
 
 static const struct cli_option options[] = {
     {"format", 'f', "table|zeek|json|ecs|csv", "how records are written (default: table)"},
@@ -37,6 +39,9 @@ static const struct cli_option options[] = {
     {"hunts", 0, NULL,
      "alerts in place of flows: what hunts.rules, or the built-in hunts, find; then CAPTURE "
      "may be IPFIX or JSON lines of weir as well"},
+    {"jobs", 'j', "N",
+     "captures apart, each as if it were read alone, N at a time; without it they are one time "
+     "line, and flows go on from one to the next"},
     {0},
 };
 
@@ -62,8 +67,8 @@ struct reader {
     struct capture_filter *filter;
     struct pipeline *pipeline;
     struct record_order *order; /* NULL = only collectors get records, and as they come */
-    struct hunting *hunting; /* NULL = flows are written, not alerts */
-    uint64_t hunted;         /* records that are not written for that */
+    struct hunting *hunting;    /* NULL = flows are written, not alerts */
+    uint64_t hunted;            /* records that are not written for that */
     struct cli_output output;
     int order_error;
     bool progress;
@@ -190,20 +195,23 @@ static void read_file(struct reader *r, const char *path, uint16_t port)
 
 /* A record counts as handed on when stdout took it; without stdout, when the collectors did, whose
  * own accounts stand above the ledger, or when hunts took their place. */
-static void write_all(struct reader *r, struct ledger *ledger)
+static void write_end(struct reader *r, struct ledger *ledger)
 {
-    write_edge(r, r->encoder ? r->encoder->head : NULL);
-    int rc = r->order ? record_order_flush(r->order) : 0;
-    if (rc)
-        fail(r, "temporary file: cannot be read back, records are missing");
     write_edge(r, r->encoder ? r->encoder->tail : NULL);
-    rc = cli_output_finish(&r->output);
+    int rc = cli_output_finish(&r->output);
     if (r->send && cli_send_finish(r->send))
         rc = CLI_FAILURE;
     if (rc)
         r->exit_code = rc;
     ledger->handed = r->encoder ? r->output.written : r->send ? cli_send_count(r->send) : r->hunted;
     ledger->lost = r->output.lost;
+}
+
+static void tell_ledger(struct reader *r, const struct ledger *ledger)
+{
+    ledger_print(ledger, stderr);
+    if (!ledger_closed(ledger))
+        r->exit_code = CLI_FAILURE;
 }
 
 static void finish(struct reader *r)
@@ -213,11 +221,12 @@ static void finish(struct reader *r)
     if (r->hunting)
         hunting_ends(r->hunting);
     pipeline_drain(r->pipeline);
-    write_all(r, &ledger);
+    write_edge(r, r->encoder ? r->encoder->head : NULL);
+    if (r->order && record_order_flush(r->order))
+        fail(r, "temporary file: cannot be read back, records are missing");
+    write_end(r, &ledger);
     pipeline_ledger(r->pipeline, &ledger);
-    ledger_print(&ledger, stderr);
-    if (!ledger_closed(&ledger))
-        r->exit_code = CLI_FAILURE;
+    tell_ledger(r, &ledger);
     if (r->hunting && !hunting_summary(r->hunting, ledger.counters.fate_packets[FATE_FLOW], stderr))
         r->exit_code = CLI_FAILURE;
 }
@@ -281,6 +290,69 @@ static int start_hunting(struct reader *r, const char *format)
     return rc;
 }
 
+static void read_interrupted(struct reader *r)
+{
+    if (interrupt_seen())
+        fail(r, "interrupted: what comes behind was not read");
+}
+
+static int read_as_one(struct reader *r, const struct cli_args *args)
+{
+    r->exit_code = start(r);
+    if (r->exit_code != CLI_OK)
+        return r->exit_code;
+    interrupt_watch();
+    for (int i = 0; i < args->operand_count && !interrupt_seen(); i++)
+        read_file(r, args->operands[i], (uint16_t)i);
+    read_interrupted(r);
+    finish(r);
+    return r->exit_code;
+}
+
+static int read_apart(struct reader *r, const struct cli_args *args, unsigned jobs)
+{
+    struct apart_options apart = {.config = r->config,
+                                  .filter = r->filter,
+                                  .notices = r->encoder && r->encoder->per_connection,
+                                  .path = args->operands,
+                                  .path_count = args->operand_count,
+                                  .jobs = jobs,
+                                  .sink = write_record,
+                                  .context = r};
+    struct ledger ledger = {0};
+
+    interrupt_watch();
+    write_edge(r, r->encoder ? r->encoder->head : NULL);
+    r->exit_code = apart_read(&apart, &ledger);
+    read_interrupted(r);
+    write_end(r, &ledger);
+    tell_ledger(r, &ledger);
+    return r->exit_code;
+}
+
+/* 0: captures are one time line. */
+static int parse_jobs(const struct cli_args *args, unsigned *jobs)
+{
+    const char *text = args->value[OPTION_JOBS];
+    char *end;
+
+    *jobs = 0;
+    if (!text)
+        return CLI_OK;
+    unsigned long n = strtoul(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end || !n || n > APART_JOBS_MAX) {
+        fprintf(stderr, "weir read: -j: \"%s\" is not a number of captures (1..%d)\n", text,
+                APART_JOBS_MAX);
+        return CLI_USAGE;
+    }
+    if (args->value[OPTION_HUNTS]) {
+        fputs("weir read: --hunts takes all captures as one time line: leave out -j\n", stderr);
+        return CLI_USAGE;
+    }
+    *jobs = (unsigned)n;
+    return CLI_OK;
+}
+
 int cli_read(int argc, char **argv)
 {
     static struct cli_args args;
@@ -300,19 +372,14 @@ int cli_read(int argc, char **argv)
         fprintf(stderr, "weir read: %s\n", error);
         return CLI_USAGE;
     }
-    r.exit_code = open_collectors(&r, &args);
+    unsigned jobs;
+    r.exit_code = parse_jobs(&args, &jobs);
+    if (r.exit_code == CLI_OK)
+        r.exit_code = open_collectors(&r, &args);
     if (r.exit_code == CLI_OK && args.value[OPTION_HUNTS])
         r.exit_code = start_hunting(&r, format);
     if (r.exit_code == CLI_OK)
-        r.exit_code = start(&r);
-    if (r.exit_code == CLI_OK) {
-        interrupt_watch();
-        for (int i = 0; i < args.operand_count && !interrupt_seen(); i++)
-            read_file(&r, args.operands[i], (uint16_t)i);
-        if (interrupt_seen())
-            fail(&r, "interrupted: what comes behind was not read");
-        finish(&r);
-    }
+        r.exit_code = jobs ? read_apart(&r, &args, jobs) : read_as_one(&r, &args);
     cli_send_close(r.send);
     hunting_destroy(r.hunting);
     pipeline_destroy(r.pipeline);

@@ -5,6 +5,7 @@ import os
 import pathlib
 import pty
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -431,3 +432,100 @@ def test_ten_packets_cost_little(capture, record_property):
     record_property('kilobytes', usage.ru_maxrss)
     print(f'ten packets: {elapsed * 1000:.1f} ms, {usage.ru_maxrss} KB')
     assert child.returncode == 0
+
+
+# Several captures apart
+
+@pytest.fixture(scope='module')
+def week(tmp_path_factory):
+    """Seven captures of different lengths, some of whose flows go on from one to the next."""
+    folder = tmp_path_factory.mktemp('week')
+    paths = [folder / f'{day}.pcap' for day in range(7)]
+    for day, path in enumerate(paths):
+        write_pcap(path, frames(10, start=day) +
+                   [at(f'{day + 1 + i / 1000:.3f}', bulk_udp((f'10.{day}.{i >> 8}.{i & 255}', 1), B))
+                    for i in range(1000 if day == 1 else 50 * day)])
+    return paths
+
+
+@pytest.mark.parametrize('face', ('json', 'csv', 'zeek', 'table', 'ecs'))
+@pytest.mark.parametrize('jobs', (1, 3, 100))
+def test_captures_apart_are_what_each_is_alone(week, face, jobs):
+    alone = [run_weir('read', '-f', face, path) for path in week]
+    done = check_plain(run_weir('read', '-f', face, '-j', jobs, *week))
+
+    def lines(text, of_head):
+        return [line for line in text.splitlines() if line.startswith(('#', 'first packet', 'ts,')) == of_head]
+
+    assert lines(done.stdout, False) == [line for one in alone for line in lines(one.stdout, False)]
+    assert lines(done.stdout, True) == lines(alone[0].stdout, True)
+    for name in ('in_flows', 'flows_created', 'flows_ended'):
+        assert Ledger(done.stderr).count(name) == sum(Ledger(one.stderr).count(name) for one in alone)
+
+
+def test_captures_apart_are_not_one_time_line(week):
+    """A flow that goes on is one in one time line, and one in each capture apart."""
+    def of_a(done):
+        return [r for r in records(check(done)) if (r['id.orig_h'], r['id.orig_p']) == A]
+    assert len(of_a(read(*week))) == 1 and len(of_a(read('-j', 2, *week))) == len(week)
+
+
+def test_error_in_a_capture_apart_leaves_the_others(week, tmp_path):
+    bad, cut = tmp_path / 'bad.pcap', tmp_path / 'cut.pcap'
+    bad.write_bytes(b'nonsense' * 8)
+    cut.write_bytes(week[2].read_bytes()[:-1])
+    done = check(read('-j', 2, week[0], bad, cut, tmp_path / 'none.pcap', week[3]), 1)
+    assert packets(done) == packets(read(week[0])) + packets(read(cut)) + packets(read(week[3]))
+    told = [line for line in done.stderr.splitlines() if line.startswith('weir: ')]
+    assert len(told) == 3 and all(any(name in line for line in told) for name in ('bad.pcap', 'cut.pcap', 'none.pcap'))
+
+
+def test_records_apart_beyond_memory_come_in_order(week, tmp_path):
+    """No temporary file can be made, and records wait for their capture's turn."""
+    many = tmp_path / 'many.pcap'
+    with open(many, 'wb') as out:
+        subprocess.run([pathlib.Path(binary()).parent / 'tests/bench/gen_capture', 'turns', '265000', '265000'], stdout=out, check=True)
+    alone = [run_weir('read', '-f', 'csv', path).stdout.splitlines()[1:] for path in (week[0], many, week[1])]
+    done = subprocess.run([binary(), 'read', '-f', 'csv', '-j', '3', week[0], many, week[1]], capture_output=True, text=True,
+                          env=dict(os.environ, TMPDIR='/nonexistent'))
+    assert Ledger(done.stderr).closed and 'ordered in parts only' in done.stderr, done.stderr
+    lines = done.stdout.splitlines()[1:]
+    first, middle = len(alone[0]), len(alone[0]) + len(alone[1])
+    assert lines[:first] == alone[0] and sorted(lines[first:middle]) == sorted(alone[1]) and lines[middle:] == alone[2]
+
+
+@pytest.mark.parametrize('number', (signal.SIGINT, signal.SIGTERM))
+def test_interrupt_ends_captures_apart(week, tmp_path, number):
+    """Those that were being read are told as far as they came, though nothing comes any more; the rest is not begun."""
+    fifos = [tmp_path / 'a', tmp_path / 'b']
+    for fifo in fifos:
+        os.mkfifo(fifo)
+    program = subprocess.Popen([binary(), 'read', '-f', 'json', '-j', '2', *fifos, week[0]], stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True)
+    pipes = [open(fifo, 'wb', buffering=0) for fifo in fifos]
+    for pipe in pipes:
+        pipe.write(week[0].read_bytes())
+    time.sleep(0.5)  # either way right; with it, likely in the midst of reading
+    program.send_signal(number)
+    out, err = program.communicate(timeout=20)
+    assert program.returncode == -number and Ledger(err).closed, err
+    assert 'interrupted: what comes behind was not read' in err and len(out.splitlines()) <= 2
+    for pipe in pipes:
+        pipe.close()
+
+
+@pytest.mark.parametrize('args, word', ((('-j', '0'), '"0"'), (('-j', 'two'), '"two"'), (('-j', '-1'), '"-1"'), (('-j', '257'), '"257"'),
+                                        (('-j', '2', '--hunts'), '--hunts')))
+def test_jobs_that_make_no_sense(capture, args, word):
+    done = one_line(run_weir('read', *args, capture), 2, word)
+    assert done.stdout == ''
+
+
+def test_captures_apart_into_a_file(week, tmp_path):
+    """Collectors get the records of all captures, in one session."""
+    path = tmp_path / 'x.ipfix'
+    done = check_plain(run_weir('read', '-j', 2, '-w', path, *week))
+    made = int(re.search(r'records: made (\d+)', done.stderr).group(1))
+    assert f'records {made}, written {made}' in done.stderr
+    told = subprocess.run([binary(), 'dump', path], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert len([line for line in told if '"scope"' not in line]) == made > 1000
