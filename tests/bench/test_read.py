@@ -51,12 +51,12 @@ def test_wrong_arguments_are_refused():
 
 
 def test_read_prints_figures_and_ratios(tmp_path):
-    run = subprocess.run([BENCH / "read", "--build", BUILD, "--rounds", "1", "--scale", "0.002", "--dir", tmp_path, "--clean"],
-                         capture_output=True, text=True)
+    run = subprocess.run([BENCH / "read", "--build", BUILD, "--rounds", "1", "--scale", "0.002", "--dir", tmp_path, "--clean",
+                          "--peer", f"again={BUILD / 'tests/bench/pcap_floor'} {{}}"], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     lines = [json.loads(line) for line in run.stdout.splitlines()]
     figures = {(line["capture"], line["program"]) for line in lines if "program" in line}
     ratios = [line for line in lines if "weir_to_floor" in line]
-    assert {(name, program) for name in ("zipf", "million", "imix") for program in ("floor", "weir")} <= figures
-    assert len(ratios) == 3 and all(line["weir_to_floor"] > 0 for line in ratios)
+    assert {(name, program) for name in ("zipf", "million", "imix") for program in ("floor", "weir", "again")} <= figures
+    assert len(ratios) == 3 and all(line["weir_to_floor"] > 0 < line["weir_to_again"] for line in ratios)
     assert not list(tmp_path.iterdir())
