@@ -131,8 +131,9 @@ static void same_aggregate(struct trip *t, const struct flow_record *a, const st
     SAME(t, a, b, ingress[0]);
     same_time(t, a->start_ns, b->start_ns, "start_ns");
     same_time(t, a->end_ns, b->end_ns, "end_ns");
-    if (t->profile == PROFILE_RICH)
-        SAME(t, a, b, delta.payload);
+    if (t->profile != PROFILE_RICH)
+        return;
+    SAME(t, a, b, delta.payload);
     if (!t->own)
         return;
     SAME(t, a, b, sample_count);
