@@ -3,7 +3,7 @@
  * same burst loop that only reads each frame's first line.
  *
  *   engine [--flows N] [--family 4|6] [--mix MIX] [--passes N] [--cpu N] [--fill PERCENT]
- *          [--deltas | --hosts] [--phases] [--quick]
+ *          [--deltas | --hosts | --hunts] [--phases] [--quick]
  *
  * A pass goes over 16384 frames in buffers of 2 KB. Frames are written and flushed from the cache
  * outside the measured time; floor and engine take turns pass by pass over the same frames, and the
@@ -15,8 +15,10 @@
  * secret than the table's) or exposed (the same, and the table's secret is known)
  *   --fill    percent of the table that the known mix takes (default 50); new fills its table
  *   --deltas  the sweep fills deltas too, as it does when hosts are counted
- *   --hosts   and hosts are counted and hunts looked at, by the built-in rules: what the worker
- * does is a part of the engine's time and told as hosts_ns, the analyst's as analyst_ns
+ *   --hosts   and hosts are counted: what the worker does for them is a part of the engine's time and
+ * told as hosts_ns, the analyst's as analyst_ns. Every host has room, so that none is cheap for
+ * being refused
+ *   --hunts   and hunts looked at too, by the built-in rules
  *   --phases  read the clock three times a burst more, and print the phases
  *   --quick   one turn at least instead of three
  */
@@ -50,7 +52,10 @@
 #define SLICE_FLOWS 32u      /* of the sweep */
 #define PREFETCH_AHEAD 16u   /* as decode does */
 #define MIN_PASSES 128u
-#define FLOW_OCTETS 512u /* of memory, at most, of each flow */
+#define WARM_UP_TURNS 1u
+#define WARM_UP_TURNS_HOSTS 3u /* two tables take turns: each has seen every host then */
+#define SERVERS 65536u         /* different addresses of the traffic, beside a client per flow */
+#define FLOW_OCTETS 512u       /* of memory, at most, of each flow */
 #define PROGRAM "engine"
 
 struct arguments {
@@ -60,7 +65,7 @@ struct arguments {
     uint64_t passes; /* 0 = by the turns */
     uint64_t fill;
     int cpu;
-    bool deltas, hosts, phases, quick;
+    bool deltas, hosts, hunts, phases, quick;
 };
 
 /* What traffic: see engine_traffic.h and engine_crafted.h. */
@@ -185,6 +190,8 @@ static int create_hosts(struct bench *b)
     if (!b->generation)
         return -ENOMEM;
     hunt_builtin(&rules);
+    b->config.hosts.max_inside = 2 * (b->traffic.flows + SERVERS);
+    b->config.hunts.enabled = b->arguments->hunts;
     hunt_generation_init(b->generation, &b->config, &rules);
     int rc = hunter_create(&b->config, b->generation, true, &b->hunter);
     struct analyst_options options = {
@@ -277,10 +284,11 @@ static void write_frames(struct bench *b)
             traffic_write(&b->traffic, b->packets + i, b->pool->buffer[i]);
 }
 
-/* One turn, and what is left of a pass: makes the flows, and lets the table grow settled. */
+/* Turns, and what is left of a pass: makes the flows and hosts, and lets tables grow settled. */
 static void warm_up(struct bench *b)
 {
-    uint64_t want = b->traffic.flows * PACKETS_PER_TURN;
+    uint64_t turns = b->hunter ? WARM_UP_TURNS_HOSTS : WARM_UP_TURNS;
+    uint64_t want = turns * b->traffic.flows * PACKETS_PER_TURN;
 
     while (b->packets < want) {
         write_frames(b);
@@ -503,6 +511,7 @@ static const struct option options[] = {
     {"phases", no_argument, NULL, 'P'},
     {"quick", no_argument, NULL, 'q'},
     {"hosts", no_argument, NULL, 'h'},
+    {"hunts", no_argument, NULL, 'u'},
     {0},
 };
 
@@ -543,6 +552,9 @@ static bool take_option(struct arguments *a, int letter, const char *name)
         break;
     case 'h':
         a->hosts = true;
+        break;
+    case 'u':
+        a->hosts = a->hunts = true;
         break;
     case 'P':
         a->phases = true;
