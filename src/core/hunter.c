@@ -4,7 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define EVENTS_MAX 65536u /* of one turn */
+#define EVENTS_MAX 65536u    /* of one turn */
+#define FLOWS_MAX (4u << 20) /* of a table, where nobody says how many */
 
 void hunt_generation_init(struct hunt_generation *g, const struct config *config,
                           const struct hunt_rules *rules)
@@ -20,10 +21,12 @@ int hunter_create(const struct config *config, const struct hunt_generation *gen
                   bool fixed_secret, struct hunter **out)
 {
     struct hunter *h = memory_lines(sizeof(*h));
+    uint64_t flows = config->flow.max_flows;
     struct tally_options options = {.networks = &generation->networks,
                                     .max_inside = (uint32_t)config->hosts.max_inside,
                                     .max_outside = (uint32_t)config->hosts.max_outside * 4,
                                     .max_events = EVENTS_MAX,
+                                    .max_flows = (uint32_t)(flows ? flows : FLOWS_MAX),
                                     .fixed_secret = fixed_secret};
 
     if (!h)
@@ -52,7 +55,7 @@ void hunter_deltas(void *context, const struct flow_delta *d, uint32_t count)
     struct hunter *h = context;
     const struct hunt_generation *g = atomic_load_explicit(&h->used, memory_order_relaxed);
 
-    tally_inside_burst(h->tally, d, count, h->inside);
+    tally_look_burst(h->tally, d, count, h->inside);
     if (g->enabled)
         hunt_mark_burst(&g->rules, &g->filter, d, count, h->inside, h->mark);
     tally_burst(h->tally, d, count, h->inside, g->enabled ? h->mark : NULL);

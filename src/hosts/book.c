@@ -280,19 +280,13 @@ static void count_merged(struct book *b, const struct host_counters *c)
         b->merged.value[i] += c->value[i];
 }
 
-static void merge_outside(struct book *b, const struct tally_table *t, uint64_t clock_ns)
+static void merge_outside(struct book *b, const struct host_key *key, const struct host_counters *c,
+                          uint64_t clock_ns)
 {
-    for (uint32_t i = 0; i < t->used_sets; i++) {
-        for (uint32_t way = 0; way < TALLY_WAYS; way++) {
-            const struct tally_entry *e = &t->outside[t->used_set[i] * TALLY_WAYS + way];
-            if (!t->set[t->used_set[i]].tag[way])
-                continue;
-            uint64_t octets =
-                e->counters.value[HOST_OCTETS_OUT] + e->counters.value[HOST_OCTETS_IN];
-            host_count(b, outside_place(b, &e->key, octets, clock_ns), &e->counters, clock_ns);
-            count_merged(b, &e->counters);
-        }
-    }
+    uint64_t octets = c->value[HOST_OCTETS_OUT] + c->value[HOST_OCTETS_IN];
+
+    host_count(b, outside_place(b, key, octets, clock_ns), c, clock_ns);
+    count_merged(b, c);
 }
 
 /* Hosts of a chunk are looked up in passes, so that their lines come while others are waited for.
@@ -308,34 +302,37 @@ static void prefetch_host(const struct book *b, const struct hash_value *hash)
         prefetch_write(h + line);
 }
 
-static void merge_chunk(struct book *b, const struct tally_entry *e, uint32_t count,
-                        uint64_t clock_ns)
+static void merge_chunk(struct book *b, const struct tally_table *t, const uint32_t *number,
+                        uint32_t count, uint64_t clock_ns)
 {
     struct hash_value hash[CHUNK];
-    uint32_t at[CHUNK];
+    struct host_counters counters;
 
     for (uint32_t i = 0; i < count; i++) {
-        hash[i] = hash_of(b, e[i].key.address);
+        hash[i] = hash_of(b, t->line[number[i]].key.address);
         prefetch_read(&b->index[(uint32_t)hash[i].place & b->index_mask]);
     }
     for (uint32_t i = 0; i < count; i++)
         prefetch_host(b, &hash[i]);
-    for (uint32_t i = 0; i < count; i++)
-        at[i] = inside_place(b, &e[i].key, &hash[i]);
     for (uint32_t i = 0; i < count; i++) {
-        host_count(b, at[i], &e[i].counters, clock_ns);
-        count_merged(b, &e[i].counters);
+        const struct tally_line *l = &t->line[number[i]];
+        tally_line_counters(t, l, &counters);
+        if (!tally_is_inside(t, number[i])) {
+            merge_outside(b, &l->key, &counters, clock_ns);
+            continue;
+        }
+        host_count(b, inside_place(b, &l->key, &hash[i]), &counters, clock_ns);
+        count_merged(b, &counters);
     }
 }
 
 void book_merge(struct book *b, const struct tally_table *t, uint64_t clock_ns)
 {
-    for (uint32_t i = 0; i < t->inside_count; i += CHUNK)
-        merge_chunk(b, &t->inside[i], t->inside_count - i < CHUNK ? t->inside_count - i : CHUNK,
+    for (uint32_t i = 0; i < t->used_count; i += CHUNK)
+        merge_chunk(b, t, &t->used[i], t->used_count - i < CHUNK ? t->used_count - i : CHUNK,
                     clock_ns);
-    merge_outside(b, t, clock_ns);
-    host_count(b, OTHER, &t->other.counters, clock_ns);
-    count_merged(b, &t->other.counters);
+    host_count(b, OTHER, &t->other, clock_ns);
+    count_merged(b, &t->other);
     for (int i = 0; i < HOST_COUNTER_COUNT; i++)
         b->dealt.value[i] += t->total.value[i];
     b->inside_refused += t->inside_refused;

@@ -1,9 +1,6 @@
 #include "hosts/inside.h"
 
 #include "base/ip.h"
-#include "weir/flow.h"
-
-enum { NONE, ALL, MIXED };
 
 static void mark(struct inside *in, const struct ip_prefix *p)
 {
@@ -11,8 +8,8 @@ static void mark(struct inside *in, const struct ip_prefix *p)
     uint32_t count = p->length >= 16 ? 1 : 1u << (16 - p->length);
 
     for (uint32_t i = first; i < first + count && i < 65536; i++)
-        if (in->slash16[i] != ALL)
-            in->slash16[i] = p->length <= 16 ? ALL : MIXED;
+        if (in->slash16[i] != INSIDE_ALL)
+            in->slash16[i] = p->length <= 16 ? INSIDE_ALL : INSIDE_MIXED;
 }
 
 void inside_init(struct inside *in, const struct ip_prefixes *networks)
@@ -24,24 +21,10 @@ void inside_init(struct inside *in, const struct ip_prefixes *networks)
             mark(in, &networks->prefix[i]);
 }
 
-static bool walk(const struct inside *in, uint8_t version, const uint8_t *address)
+bool inside_walk(const struct inside *in, uint8_t version, const uint8_t *address)
 {
     for (uint32_t i = 0; i < in->networks.count; i++)
         if (ip_prefix_contains(&in->networks.prefix[i], version, address))
             return true;
     return false;
-}
-
-bool inside_has(const struct inside *in, uint8_t version, const uint8_t *address)
-{
-    if (version != 4)
-        return walk(in, version, address);
-    uint8_t kind = in->slash16[(uint32_t)address[0] << 8 | address[1]];
-    return kind == MIXED ? walk(in, version, address) : kind == ALL;
-}
-
-uint8_t inside_of(const struct inside *in, const struct flow_delta *d)
-{
-    return (uint8_t)((inside_has(in, d->ip_version, d->address[0]) ? INSIDE_INITIATOR : 0) |
-                     (inside_has(in, d->ip_version, d->address[1]) ? INSIDE_RESPONDER : 0));
 }

@@ -10,17 +10,33 @@
 #include <stdint.h>
 
 #include "weir/config.h"
+#include "weir/flow.h"
 #include "weir/host.h"
 
-struct flow_delta;
+enum inside_slash16 { INSIDE_NONE, INSIDE_ALL, INSIDE_MIXED };
 
 struct inside {
     struct ip_prefixes networks;
-    uint8_t slash16[65536];
+    uint8_t slash16[65536]; /* enum inside_slash16 */
 };
 
 void inside_init(struct inside *, const struct ip_prefixes *networks);
-bool inside_has(const struct inside *, uint8_t ip_version, const uint8_t *address);
+
+/* Looks at every prefix. */
+bool inside_walk(const struct inside *, uint8_t ip_version, const uint8_t *address);
+
+static inline bool inside_has(const struct inside *in, uint8_t ip_version, const uint8_t *address)
+{
+    uint8_t kind = INSIDE_MIXED;
+
+    if (ip_version == 4)
+        kind = in->slash16[(uint32_t)address[0] << 8 | address[1]];
+    return kind == INSIDE_MIXED ? inside_walk(in, ip_version, address) : kind == INSIDE_ALL;
+}
 
 /* enum host_inside bits of a flow. */
-uint8_t inside_of(const struct inside *, const struct flow_delta *);
+static inline uint8_t inside_of(const struct inside *in, const struct flow_delta *d)
+{
+    return (uint8_t)((inside_has(in, d->ip_version, d->address[0]) ? INSIDE_INITIATOR : 0) |
+                     (inside_has(in, d->ip_version, d->address[1]) ? INSIDE_RESPONDER : 0));
+}

@@ -3,79 +3,58 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "base/memory.h"
 #include "base/number.h"
-#include "weir/host_class.h"
+#include "base/prefetch.h"
+#include "hosts/tally_count.h"
 
 #define SLOTS_MIN 64
 #define CHUNK 32u /* deltas of one pass: their 64 hosts stay in the nearest cache */
 
+/* Ends of the deltas of a chunk, two for each: their keys, numbers, and hashes where needed. */
 struct chunk {
     struct host_key key[2 * CHUNK];
-    struct hash_job hash[2 * CHUNK];
-    struct tally_entry *entry[2 * CHUNK];
+    uint32_t number[2 * CHUNK]; /* TALLY_NONE: to be found, by job hashed[] */
+    uint8_t hashed[2 * CHUNK];
+    uint32_t jobs;
+    struct hash_job job[2 * CHUNK];
+    bool job_inside[2 * CHUNK];
 };
 
-static uint32_t sets_for(uint32_t max_outside)
+/* --- Its life --- */
+
+static int secret_init(struct tally_shape *s, bool fixed)
 {
-    return power_of_two(max64((max_outside + TALLY_WAYS - 1) / TALLY_WAYS, SLOTS_MIN));
-}
-
-static void table_fini(const struct tally *t, struct tally_table *b)
-{
-    uint32_t sets = t->set_mask + 1;
-
-    memory_release(b->inside, sizeof(*b->inside) * t->max_inside);
-    memory_release(b->inside_slot, sizeof(*b->inside_slot) * t->max_inside);
-    memory_release(b->index, sizeof(*b->index) * (t->index_mask + 1));
-    memory_release(b->outside, sizeof(*b->outside) * sets * TALLY_WAYS);
-    memory_release(b->set, sizeof(*b->set) * sets);
-    memory_release(b->used_set, sizeof(*b->used_set) * sets);
-    memory_release(b->event, sizeof(*b->event) * t->max_events);
-}
-
-static int table_init(const struct tally *t, struct tally_table *b)
-{
-    uint32_t sets = t->set_mask + 1;
-
-    b->inside = memory_reserve(sizeof(*b->inside) * t->max_inside);
-    b->inside_slot = memory_reserve(sizeof(*b->inside_slot) * t->max_inside);
-    b->index = memory_reserve(sizeof(*b->index) * (t->index_mask + 1));
-    b->outside = memory_reserve(sizeof(*b->outside) * sets * TALLY_WAYS);
-    b->set = memory_reserve(sizeof(*b->set) * sets);
-    b->used_set = memory_reserve(sizeof(*b->used_set) * sets);
-    b->event = memory_reserve(sizeof(*b->event) * t->max_events);
-    return b->inside && b->inside_slot && b->index && b->outside && b->set && b->used_set &&
-                   b->event
-               ? 0
-               : -ENOMEM;
-}
-
-static int secret_init(struct tally *t, bool fixed)
-{
-    t->hash_burst = hash_burst_best();
+    s->hash_burst = hash_burst_best();
     if (!fixed)
-        return hash_secret_random(&t->secret);
-    hash_secret_fixed(&t->secret);
+        return hash_secret_random(&s->secret);
+    hash_secret_fixed(&s->secret);
     return 0;
+}
+
+static int shape_init(struct tally_shape *s, const struct tally_options *o)
+{
+    uint32_t sets = (o->max_outside + TALLY_WAYS - 1) / TALLY_WAYS;
+
+    s->max_inside = o->max_inside;
+    s->max_slots = o->max_flows + 1;
+    s->max_events = o->max_events;
+    s->index_mask = power_of_two(max64(2 * (uint64_t)o->max_inside, SLOTS_MIN)) - 1;
+    s->set_mask = power_of_two(max64(sets, SLOTS_MIN)) - 1;
+    return secret_init(s, o->fixed_secret);
 }
 
 int tally_create(const struct tally_options *o, struct tally **out)
 {
-    struct tally *t = aligned_alloc(64, (sizeof(*t) + 63) / 64 * 64);
+    struct tally *t = aligned_alloc(64, sizeof(*t)); /* sizes of what is aligned are multiples */
 
     if (!t)
         return -ENOMEM;
     memset(t, 0, sizeof(*t));
-    t->max_inside = o->max_inside;
-    t->index_mask = power_of_two(max64(2 * (uint64_t)o->max_inside, SLOTS_MIN)) - 1;
-    t->set_mask = sets_for(o->max_outside) - 1;
-    t->max_events = o->max_events;
     t->filling = &t->table[0];
     inside_init(&t->inside, o->networks);
-    int rc = secret_init(t, o->fixed_secret);
+    int rc = shape_init(&t->shape, o);
     for (int i = 0; i < 2 && !rc; i++)
-        rc = table_init(t, &t->table[i]);
+        rc = tally_table_init(&t->table[i], &t->shape);
     if (rc) {
         tally_destroy(t);
         return rc;
@@ -89,7 +68,7 @@ void tally_destroy(struct tally *t)
     if (!t)
         return;
     for (int i = 0; i < 2; i++)
-        table_fini(t, &t->table[i]);
+        tally_table_fini(&t->table[i]);
     free(t);
 }
 
@@ -98,219 +77,152 @@ void tally_networks(struct tally *t, const struct ip_prefixes *networks)
     inside_init(&t->inside, networks);
 }
 
-void tally_inside_burst(const struct tally *t, const struct flow_delta *d, uint32_t count,
-                        uint8_t inside[])
+/* --- A burst of deltas --- */
+
+static const struct tally_hint no_hint;
+
+static inline const struct tally_hint *hint_of(const struct tally_table *b,
+                                               const struct flow_delta *d)
 {
+    return d->slot < b->shape->max_slots ? &b->hint[d->slot] : &no_hint;
+}
+
+void tally_look_burst(const struct tally *t, const struct flow_delta *d, uint32_t count,
+                      uint8_t inside[])
+{
+    const struct tally_table *b = t->filling;
+
+    for (uint32_t i = 0; i < count; i++) {
+        const struct tally_hint *hint = hint_of(b, &d[i]);
+        prefetch_write(&b->line[hint->number[0]]);
+        prefetch_write(&b->line[hint->number[1]]);
+    }
     for (uint32_t i = 0; i < count; i++)
         inside[i] = inside_of(&t->inside, &d[i]);
 }
 
-static uint32_t tag_of(const struct hash_value *h)
+static inline bool is_host(const struct tally_table *b, uint32_t number, const struct host_key *key)
 {
-    return (uint32_t)(h->place >> 32) | 1;
+    return memcmp(&b->line[number].key, key, sizeof(*key)) == 0;
 }
 
-static bool same_key(const struct host_key *a, const struct host_key *b)
+static void ask_hash(struct chunk *c, uint32_t end, bool is_inside)
 {
-    return memcmp(a, b, sizeof(*a)) == 0;
+    struct hash_job *job = &c->job[c->jobs];
+
+    job->blocks = 1;
+    memcpy(job->block[0], &c->key[end], sizeof(c->key[end]));
+    c->job_inside[c->jobs] = is_inside;
+    c->number[end] = TALLY_NONE;
+    c->hashed[end] = (uint8_t)c->jobs++;
 }
 
-/* Pass 1: keys, hashes, and the lines that will be looked up. */
-static void chunk_hash(const struct tally *t, const struct flow_delta *d, uint32_t count,
-                       const uint8_t inside[], struct chunk *c)
+/* Pass 1: whose hints are true. An inside host's number is its own from here to the end of the
+ * turn, an outside host may have to give way to another of the chunk. */
+static void chunk_prove(struct tally_table *b, const struct flow_delta *d, uint32_t count,
+                        const uint8_t inside[], struct chunk *c)
 {
-    for (uint32_t i = 0; i < 2 * count; i++) {
-        c->key[i] = host_key_of(d[i / 2].ip_version, d[i / 2].address[i % 2]);
-        memcpy(c->hash[i].block[0], c->key[i].address, sizeof(c->key[i]));
-        c->hash[i].blocks = 1;
-    }
-    t->hash_burst(&t->secret, c->hash, 2 * count, sizeof(c->hash[0]));
-    for (uint32_t i = 0; i < 2 * count; i++) {
-        if (inside[i / 2] & (1 << i % 2))
-            __builtin_prefetch(&t->filling->index[c->hash[i].value.place & t->index_mask]);
-        else
-            __builtin_prefetch(&t->filling->set[c->hash[i].value.place & t->set_mask]);
-    }
-}
-
-static struct tally_entry *inside_new(struct tally *t, uint32_t slot, uint32_t tag,
-                                      const struct host_key *key)
-{
-    struct tally_table *b = t->filling;
-
-    if (b->inside_count == t->max_inside) {
-        b->inside_refused++;
-        return &b->other;
-    }
-    struct tally_entry *e = &b->inside[b->inside_count++];
-    e->key = *key;
-    b->inside_slot[b->inside_count - 1] = slot;
-    b->index[slot] = (struct tally_slot){.tag = tag, .entry = b->inside_count};
-    return e;
-}
-
-static struct tally_entry *inside_find(struct tally *t, const struct host_key *key,
-                                       const struct hash_value *hash)
-{
-    struct tally_table *b = t->filling;
-    uint32_t tag = tag_of(hash);
-
-    for (uint32_t i = (uint32_t)hash->place & t->index_mask;; i = (i + 1) & t->index_mask) {
-        const struct tally_slot *s = &b->index[i];
-        if (!s->entry)
-            return inside_new(t, i, tag, key);
-        if (s->tag == tag && same_key(&b->inside[s->entry - 1].key, key))
-            return &b->inside[s->entry - 1];
-    }
-}
-
-static uint64_t weight(const struct tally_entry *e)
-{
-    return e->counters.value[HOST_OCTETS_OUT] + e->counters.value[HOST_OCTETS_IN];
-}
-
-static void counters_add(struct host_counters *to, const struct host_counters *from)
-{
-    for (int i = 0; i < HOST_COUNTER_COUNT; i++)
-        to->value[i] += from->value[i];
-}
-
-static struct tally_entry *outside_take(struct tally_table *b, uint32_t set, uint32_t way,
-                                        uint32_t tag, const struct host_key *key)
-{
-    struct tally_entry *e = &b->outside[set * TALLY_WAYS + way];
-
-    if (way == 0 && !b->set[set].tag[0])
-        b->used_set[b->used_sets++] = set;
-    counters_add(&b->other.counters, &e->counters);
-    memset(&e->counters, 0, sizeof(e->counters));
-    e->key = *key;
-    b->set[set].tag[way] = tag;
-    return e;
-}
-
-/* octets: what it brings; the least of a full set must have less to give way. */
-static struct tally_entry *outside_find(struct tally *t, const struct host_key *key,
-                                        const struct hash_value *hash, uint64_t octets)
-{
-    struct tally_table *b = t->filling;
-    uint32_t set = (uint32_t)hash->place & t->set_mask, tag = tag_of(hash), least = 0;
-    struct tally_entry *e = &b->outside[set * TALLY_WAYS];
-
-    for (uint32_t way = 0; way < TALLY_WAYS; way++) {
-        if (!b->set[set].tag[way])
-            return outside_take(b, set, way, tag, key);
-        if (b->set[set].tag[way] == tag && same_key(&e[way].key, key))
-            return &e[way];
-    }
-    for (uint32_t way = 1; way < TALLY_WAYS; way++)
-        if (weight(&e[way]) < weight(&e[least]))
-            least = way;
-    return weight(&e[least]) < octets ? outside_take(b, set, least, tag, key) : &b->other;
-}
-
-/* The entry that the set's tags point to. */
-static void outside_prefetch(const struct tally *t, const struct hash_value *hash)
-{
-    const struct tally_table *b = t->filling;
-    uint32_t set = (uint32_t)hash->place & t->set_mask, tag = tag_of(hash), way = 0;
-
-    while (way + 1 < TALLY_WAYS && b->set[set].tag[way] && b->set[set].tag[way] != tag)
-        way++;
-    __builtin_prefetch(&b->outside[set * TALLY_WAYS + way], 1);
-}
-
-/* Pass 2: entries. A pointer into a set may be overtaken by a later delta of the chunk, which then
- * took over the entry: so outside hosts are looked up when they are counted. */
-static void chunk_find(struct tally *t, uint32_t count, const uint8_t inside[], struct chunk *c)
-{
-    for (uint32_t i = 0; i < 2 * count; i++) {
-        if (inside[i / 2] & (1 << i % 2)) {
-            c->entry[i] = inside_find(t, &c->key[i], &c->hash[i].value);
-            __builtin_prefetch(c->entry[i], 1);
-            __builtin_prefetch((char *)c->entry[i] + 64, 1);
-        } else {
-            c->entry[i] = NULL;
-            outside_prefetch(t, &c->hash[i].value);
+    c->jobs = 0;
+    for (uint32_t end = 0; end < 2 * count; end++) {
+        const struct flow_delta *one = &d[end / 2];
+        uint32_t number = hint_of(b, one)->number[end % 2];
+        bool is_inside = inside[end / 2] >> end % 2 & 1;
+        c->key[end] = host_key_of(one->ip_version, one->address[end % 2]);
+        if (number == TALLY_NONE || tally_is_inside(b, number) != is_inside ||
+            !is_host(b, number, &c->key[end])) {
+            ask_hash(c, end, is_inside);
+            continue;
         }
+        c->number[end] = number;
+        tally_line_begin(b, number);
     }
 }
 
-static void count_class(uint64_t *value, const struct flow_delta *d, int side)
+static inline void prefetch_set(const struct tally_table *b, const struct hash_value *hash)
 {
-    static const uint8_t out[CLASS_COUNT] = {[CLASS_DNS] = HOST_DNS_OUT,
-                                             [CLASS_TLS] = HOST_TLS_OUT,
-                                             [CLASS_ICMP] = HOST_ICMP_OUT,
-                                             [CLASS_ADMIN] = HOST_ADMIN_OUT};
-    enum host_class class = host_class_of(d->proto, d->port);
+    const struct tally_line *first = &b->line[tally_set_first(b, hash)];
 
-    if (class == CLASS_OTHER)
-        return;
-    value[out[class]] += d->octets[side];
-    value[out[class] + 1] += d->octets[!side];
+    for (uint32_t way = 0; way < TALLY_WAYS; way++)
+        prefetch_write(first + way);
 }
 
-static void count_flags(uint64_t *value, const struct flow_delta *d, int side)
+/* Pass 2: hashes of the others, and the lines where they will be looked for. */
+static void chunk_hash(const struct tally_table *b, struct chunk *c)
 {
-    uint64_t *flows = &value[side ? HOST_OPENED_IN : HOST_OPENED];
+    const uint32_t mask = b->shape->index_mask;
 
-    flows[0] += d->opened;
-    flows[1] += d->accepted;
-    flows[2] += d->failed;
-    value[HOST_CLOSED] += d->closed;
+    b->shape->hash_burst(&b->shape->secret, c->job, c->jobs, sizeof(c->job[0]));
+    for (uint32_t j = 0; j < c->jobs; j++)
+        if (c->job_inside[j])
+            prefetch_read(&b->index[c->job[j].value.place & mask]);
+        else
+            prefetch_set(b, &c->job[j].value);
+    for (uint32_t j = 0; j < c->jobs; j++)
+        if (c->job_inside[j])
+            prefetch_write(&b->line[b->index[c->job[j].value.place & mask].number]);
 }
 
-static void count_side(struct tally_entry *e, const struct flow_delta *d, int side,
-                       bool peer_outside)
+static struct hash_value hash_of(const struct tally_table *b, const struct host_key *key)
 {
-    uint64_t *value = e->counters.value;
+    struct hash_job job = {.blocks = 1};
 
-    value[HOST_OCTETS_OUT] += d->octets[side];
-    value[HOST_OCTETS_IN] += d->octets[!side];
-    value[HOST_PACKETS_OUT] += d->packets[side];
-    value[HOST_PACKETS_IN] += d->packets[!side];
-    value[HOST_PAYLOAD_OUT] += d->payload[side];
-    value[HOST_PAYLOAD_IN] += d->payload[!side];
-    if (peer_outside) {
-        value[HOST_OUTSIDE_OUT] += d->octets[side];
-        value[HOST_OUTSIDE_IN] += d->octets[!side];
-    }
-    count_class(value, d, side);
-    if (d->opened | d->accepted | d->failed | d->closed)
-        count_flags(value, d, side);
+    memcpy(job.block[0], key, sizeof(*key));
+    b->shape->hash_burst(&b->shape->secret, &job, 1, sizeof(job));
+    return job.value;
 }
 
-static void count_total(struct tally_table *b, const struct flow_delta *d)
+/* A number for an end without a hint that is true; it becomes the hint. */
+static uint32_t find(struct tally_table *b, const struct flow_delta *d, uint32_t end,
+                     bool is_inside, const struct chunk *c)
 {
-    uint64_t *value = b->total.value;
+    const struct host_key *key = &c->key[end];
+    struct hash_value hash = c->number[end] ? hash_of(b, key) : c->job[c->hashed[end]].value;
+    uint32_t number = is_inside ? tally_table_inside(b, key, &hash)
+                                : tally_table_outside(b, key, &hash, d->octets[0] + d->octets[1]);
 
-    value[HOST_OCTETS_OUT] += d->octets[0] + d->octets[1];
-    value[HOST_PACKETS_OUT] += (uint64_t)d->packets[0] + d->packets[1];
-    value[HOST_PAYLOAD_OUT] += d->payload[0] + d->payload[1];
-    value[HOST_OPENED] += d->opened;
-    value[HOST_CLOSED] += d->closed;
-    if (!b->first_ns)
-        b->first_ns = d->last_ns;
-    if (d->last_ns > b->last_ns)
-        b->last_ns = d->last_ns;
+    if (d->slot < b->shape->max_slots)
+        b->hint[d->slot].number[end % 2] = number;
+    return number;
 }
 
 /* Pass 3: counts. */
-static void chunk_count(struct tally *t, const struct flow_delta *d, uint32_t count,
+static void chunk_count(struct tally_table *b, const struct flow_delta *d, uint32_t count,
                         const uint8_t inside[], const struct chunk *c)
 {
     for (uint32_t i = 0; i < count; i++) {
-        uint64_t octets = d[i].octets[0] + d[i].octets[1];
+        const struct tally_kind kind = tally_kind_of(&d[i]);
         for (int s = 0; s < 2; s++) {
-            uint32_t at = 2 * i + (uint32_t)s;
-            struct tally_entry *e = c->entry[at];
-            if (!e)
-                e = outside_find(t, &c->key[at], &c->hash[at].value, octets);
-            count_side(e, &d[i], s, !(inside[i] & (1 << !s)));
+            uint32_t end = 2 * i + (uint32_t)s, number = c->number[end];
+            bool is_inside = inside[i] >> s & 1;
+            if (number == TALLY_NONE || (!is_inside && !is_host(b, number, &c->key[end])))
+                number = find(b, &d[i], end, is_inside, c);
+            tally_count_end(b, number, &d[i], s, !(inside[i] >> !s & 1), kind);
         }
-        count_total(t->filling, &d[i]);
     }
 }
+
+static void count_totals(struct tally_table *b, const struct flow_delta *d, uint32_t count)
+{
+    uint64_t octets = 0, packets = 0, payload = 0, opened = 0, closed = 0, last_ns = b->last_ns;
+
+    for (uint32_t i = 0; i < count; i++) {
+        octets += d[i].octets[0] + d[i].octets[1];
+        packets += (uint64_t)d[i].packets[0] + d[i].packets[1];
+        payload += d[i].payload[0] + d[i].payload[1];
+        opened += d[i].opened;
+        closed += d[i].closed;
+        last_ns = max64(last_ns, d[i].last_ns);
+    }
+    b->total.value[HOST_OCTETS_OUT] += octets;
+    b->total.value[HOST_PACKETS_OUT] += packets;
+    b->total.value[HOST_PAYLOAD_OUT] += payload;
+    b->total.value[HOST_OPENED] += opened;
+    b->total.value[HOST_CLOSED] += closed;
+    b->first_ns = b->first_ns ? b->first_ns : d[0].last_ns;
+    b->last_ns = last_ns;
+}
+
+/* --- Events --- */
 
 /* Whole steps on the way; at the end of the connection the rest. */
 static uint64_t news(const struct flow_delta *d, int side)
@@ -322,42 +234,67 @@ static uint64_t news(const struct flow_delta *d, int side)
     return now - (before - before % HOST_STEP_OCTETS);
 }
 
-static void add_event(struct tally *t, const struct flow_delta *d, uint8_t inside, bool marked)
+static inline bool has_stepped(const struct flow_delta *d, int side)
 {
-    struct tally_table *b = t->filling;
-    uint64_t octets[2] = {news(d, 0), news(d, 1)};
-    unsigned kind = (d->opened ? EVENT_OPENED : 0u) | (d->closed ? EVENT_CLOSED : 0u) |
-                    (d->accepted ? EVENT_ACCEPTED : 0u) | (d->failed ? EVENT_FAILED : 0u) |
-                    (d->aged ? EVENT_AGED : 0u) | (marked ? EVENT_NOTABLE : 0u) |
-                    (!d->closed && (octets[0] | octets[1]) ? EVENT_STEP : 0u);
+    uint64_t now = d->total.octets[side];
 
-    if (!kind || !inside)
-        return;
-    if (b->events == t->max_events) {
+    return (now ^ (now - d->octets[side])) >> HOST_STEP_SHIFT != 0;
+}
+
+static void add_event(struct tally_table *b, const struct flow_delta *d, uint8_t inside,
+                      unsigned kind)
+{
+    if (b->events == b->shape->max_events) {
         b->events_missed++;
         return;
     }
     struct host_event *e = &b->event[b->events++];
     e->delta = *d;
-    memcpy(e->octets, octets, sizeof(octets));
+    for (int s = 0; s < 2; s++)
+        e->octets[s] = news(d, s);
     e->kind = (uint8_t)kind;
     e->inside = inside;
+}
+
+static unsigned event_kind(const struct flow_delta *d, bool marked)
+{
+    bool step = has_stepped(d, 0) | has_stepped(d, 1);
+
+    return (d->opened ? EVENT_OPENED : 0u) | (d->closed ? EVENT_CLOSED : 0u) |
+           (d->accepted ? EVENT_ACCEPTED : 0u) | (d->failed ? EVENT_FAILED : 0u) |
+           (d->aged ? EVENT_AGED : 0u) | (marked ? EVENT_NOTABLE : 0u) |
+           (step && !d->closed ? EVENT_STEP : 0u);
+}
+
+static void add_events(struct tally_table *b, const struct flow_delta *d, uint32_t count,
+                       const uint8_t inside[], const uint8_t mark[])
+{
+    for (uint32_t i = 0; i < count; i++) {
+        unsigned kind = event_kind(&d[i], mark && mark[i]);
+        if (kind && inside[i])
+            add_event(b, &d[i], inside[i], kind);
+    }
 }
 
 void tally_burst(struct tally *t, const struct flow_delta *d, uint32_t count,
                  const uint8_t inside[], const uint8_t mark[])
 {
+    struct tally_table *b = t->filling;
     struct chunk c;
 
     for (uint32_t from = 0; from < count; from += CHUNK) {
-        uint32_t n = count - from < CHUNK ? count - from : CHUNK;
-        chunk_hash(t, d + from, n, inside + from, &c);
-        chunk_find(t, n, inside + from, &c);
-        chunk_count(t, d + from, n, inside + from, &c);
+        uint32_t n = (uint32_t)min64(count - from, CHUNK);
+        chunk_prove(b, d + from, n, inside + from, &c);
+        if (c.jobs)
+            chunk_hash(b, &c);
+        chunk_count(b, d + from, n, inside + from, &c);
     }
-    for (uint32_t i = 0; i < count; i++)
-        add_event(t, &d[i], inside[i], mark && mark[i]);
+    if (count)
+        count_totals(b, d, count);
+    add_events(b, d, count, inside, mark);
 }
+
+/* --- The hand-over --- */
 
 bool tally_offer(struct tally *t)
 {
@@ -374,26 +311,8 @@ struct tally_table *tally_take(struct tally *t)
     return __atomic_load_n(&t->offered, __ATOMIC_ACQUIRE);
 }
 
-static void table_empty(struct tally_table *b)
-{
-    for (uint32_t i = 0; i < b->inside_count; i++) {
-        b->index[b->inside_slot[i]] = (struct tally_slot){0};
-        memset(&b->inside[i], 0, sizeof(b->inside[i]));
-    }
-    for (uint32_t i = 0; i < b->used_sets; i++) {
-        uint32_t set = b->used_set[i];
-        memset(&b->set[set], 0, sizeof(b->set[set]));
-        memset(&b->outside[set * TALLY_WAYS], 0, TALLY_WAYS * sizeof(*b->outside));
-    }
-    b->inside_count = b->used_sets = b->events = 0;
-    b->events_missed = b->inside_refused = 0;
-    b->first_ns = b->last_ns = 0;
-    memset(&b->other, 0, sizeof(b->other));
-    memset(&b->total, 0, sizeof(b->total));
-}
-
 void tally_give(struct tally *t, struct tally_table *b)
 {
-    table_empty(b);
+    tally_table_empty(b);
     __atomic_store_n(&t->offered, NULL, __ATOMIC_RELEASE);
 }

@@ -3,13 +3,6 @@
  * offers it at the end of a turn; the analyst takes it, merges it, and gives it back empty. While
  * the analyst has one, the worker goes on in the other, however long that takes: nobody waits.
  *
- * Design note. Inside hosts have an entry of 256 octets each, found through an index of 8 octets a
- * slot; entries lie densely in the order of their first delta, so that the analyst reads and
- * empties only what was used. A delta touches two index lines and one to three lines of two
- * entries, all prefetched in passes over the burst. Outside hosts share sets of four: the least of
- * a set makes room for what is larger, and its counts go to `other`; so do the counts of inside
- * hosts beyond the cap. Sums over entries and `other` are always those of the deltas.
- *
  * What happens once per connection, or rarely, is written down as an event, for the measures that
  * need more than sums. When the events of a turn do not fit, the rest is counted as missed.
  */
@@ -18,8 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/hash.h"
 #include "hosts/inside.h"
+#include "hosts/tally_table.h"
 #include "weir/flow.h"
 #include "weir/host.h"
 
@@ -33,7 +26,8 @@ enum host_event_kind {
     EVENT_NOTABLE = 1 << 6, /* marked by the caller */
 };
 
-#define HOST_STEP_OCTETS (UINT64_C(1) << 20)
+#define HOST_STEP_SHIFT 20
+#define HOST_STEP_OCTETS (UINT64_C(1) << HOST_STEP_SHIFT)
 
 /* octets: of each side, what is news since the events of this connection before; over all events
  * of a connection they add up to its totals. */
@@ -44,54 +38,22 @@ struct host_event {
     uint8_t inside; /* enum host_inside */
 };
 
-struct tally_entry {
-    struct host_key key;
-    struct host_counters counters;
-} __attribute__((aligned(64)));
-
-struct tally_slot {
-    uint32_t tag;
-    uint32_t entry; /* + 1; 0 = free */
-};
-
-#define TALLY_WAYS 4
-
-struct tally_set {
-    uint32_t tag[TALLY_WAYS]; /* 0 = free */
-};
-
-struct tally_table {
-    struct tally_entry *inside;
-    uint32_t *inside_slot; /* of the index, by entry: for emptying it */
-    struct tally_slot *index;
-    struct tally_entry *outside; /* TALLY_WAYS a set */
-    struct tally_set *set;
-    uint32_t *used_set;
-    struct host_event *event;
-    struct tally_entry other;
-    struct host_counters total; /* of the deltas, counted apart: outs and ins by side */
-    uint32_t inside_count, used_sets, events;
-    uint64_t events_missed, inside_refused;
-    uint64_t first_ns, last_ns; /* newest packet of the first delta, of all; 0 = no delta */
-};
-
 struct tally_options {
     const struct ip_prefixes *networks;
     uint32_t max_inside;
     uint32_t max_outside;
     uint32_t max_events;
+    uint32_t max_flows; /* of the worker; deltas of slots beyond it cost more */
     bool fixed_secret;
 };
 
 /* Everything the worker writes; only `offered` is shared, one side sets it, the other clears it. */
 struct tally {
+    struct tally_shape shape;
     struct tally_table table[2];
     struct tally_table *filling;
     struct tally_table *offered; /* atomic; set by the worker, cleared by the analyst */
-    struct hash_secret secret;
-    hash_burst_fn *hash_burst;
-    struct inside inside; /* the worker's: tally_networks() changes it */
-    uint32_t max_inside, index_mask, set_mask, max_events;
+    struct inside inside;        /* the worker's: tally_networks() changes it */
 };
 
 /* Returns 0 or -ENOMEM. Reserves memory for the maxima; what is not used is not touched. */
@@ -101,9 +63,10 @@ void tally_destroy(struct tally *);
 /* A new generation of hosts.networks: for deltas from here on. */
 void tally_networks(struct tally *, const struct ip_prefixes *);
 
-/* Worker. inside gets the enum host_inside bits of each delta. */
-void tally_inside_burst(const struct tally *, const struct flow_delta *, uint32_t count,
-                        uint8_t inside[]);
+/* Worker. inside gets the enum host_inside bits of each delta; and the lines of the hosts are asked
+ * for, so that they are there when tally_burst() counts. */
+void tally_look_burst(const struct tally *, const struct flow_delta *, uint32_t count,
+                      uint8_t inside[]);
 
 /* Worker. mark[i] != 0 makes delta i an event of kind EVENT_NOTABLE; NULL = none. */
 void tally_burst(struct tally *, const struct flow_delta *, uint32_t count, const uint8_t inside[],

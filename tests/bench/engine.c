@@ -15,8 +15,8 @@
  * secret than the table's) or exposed (the same, and the table's secret is known)
  *   --fill    percent of the table that the known mix takes (default 50); new fills its table
  *   --deltas  the sweep fills deltas too, as it does when hosts are counted
- *   --hosts   and hosts are counted: what the worker does for them is a part of the engine's time and
- * told as hosts_ns, the analyst's as analyst_ns. Every host has room, so that none is cheap for
+ *   --hosts   and hosts are counted: what the worker does for them is a part of the engine's time
+ * and told as hosts_ns, the analyst's as analyst_ns. Every host has room, so that none is cheap for
  * being refused
  *   --hunts   and hunts looked at too, by the built-in rules
  *   --phases  read the clock three times a burst more, and print the phases
@@ -30,6 +30,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "base/memory.h"
@@ -52,10 +53,9 @@
 #define SLICE_FLOWS 32u      /* of the sweep */
 #define PREFETCH_AHEAD 16u   /* as decode does */
 #define MIN_PASSES 128u
-#define WARM_UP_TURNS 1u
-#define WARM_UP_TURNS_HOSTS 3u /* two tables take turns: each has seen every host then */
-#define SERVERS 65536u         /* different addresses of the traffic, beside a client per flow */
-#define FLOW_OCTETS 512u       /* of memory, at most, of each flow */
+#define WARM_UP_TURNS 3u /* two tables of hosts take turns: each has seen every host then */
+#define SERVERS 65536u   /* different addresses of the traffic, beside a client per flow */
+#define FLOW_OCTETS 512u /* of memory, at most, of each flow */
 #define PROGRAM "engine"
 
 struct arguments {
@@ -287,8 +287,7 @@ static void write_frames(struct bench *b)
 /* Turns, and what is left of a pass: makes the flows and hosts, and lets tables grow settled. */
 static void warm_up(struct bench *b)
 {
-    uint64_t turns = b->hunter ? WARM_UP_TURNS_HOSTS : WARM_UP_TURNS;
-    uint64_t want = turns * b->traffic.flows * PACKETS_PER_TURN;
+    uint64_t want = WARM_UP_TURNS * b->traffic.flows * PACKETS_PER_TURN;
 
     while (b->packets < want) {
         write_frames(b);
@@ -349,19 +348,35 @@ static bool verify(const struct bench *b)
     return true;
 }
 
+static uint64_t memory_mb(void)
+{
+    struct rusage usage;
+
+    return getrusage(RUSAGE_SELF, &usage) ? 0 : (uint64_t)usage.ru_maxrss / 1024;
+}
+
+static void print_hosts(const struct bench *b, double worker_ns, uint64_t passes)
+{
+    struct analyst_stats stats;
+
+    analyst_stats(b->analyst, &stats);
+    printf(",\"hosts_ns\":%.1f,\"analyst_ns\":%.1f,\"hosts\":%" PRIu64, worker_ns,
+           (double)b->analyst_ns / (double)(passes * POOL_BUFFERS),
+           (uint64_t)stats.hosts_inside + stats.hosts_outside);
+}
+
 static void print_result(const struct bench *b, const double ns[], uint64_t passes, uint64_t turns)
 {
     printf("{\"family\":%u,\"mix\":\"%s\",\"flows\":%" PRIu64
            ",\"floor_ns\":%.1f,\"engine_ns\":%.1f,"
-           "\"ratio\":%.2f",
+           "\"ratio\":%.2f,\"memory_mb\":%" PRIu64,
            b->traffic.family, b->mix->name, b->traffic.flows, ns[TIMED_FLOOR], ns[TIMED_ENGINE],
-           ns[TIMED_ENGINE] / ns[TIMED_FLOOR]);
+           ns[TIMED_ENGINE] / ns[TIMED_FLOOR], memory_mb());
     if (b->arguments->phases)
         printf(",\"decode_ns\":%.1f,\"flow_ns\":%.1f,\"sweep_ns\":%.1f", ns[TIMED_DECODE],
                ns[TIMED_FLOW], ns[TIMED_SWEEP]);
     if (b->hunter)
-        printf(",\"hosts_ns\":%.1f,\"analyst_ns\":%.1f", ns[TIMED_HOSTS],
-               (double)b->analyst_ns / (double)(passes * POOL_BUFFERS));
+        print_hosts(b, ns[TIMED_HOSTS], passes);
     printf(",\"turns\":%" PRIu64 ",\"packets\":%" PRIu64 ",\"frame_len\":%u,\"evicted\":%" PRIu64
            "}\n",
            turns, passes * POOL_BUFFERS, traffic_frame_len(&b->traffic),
@@ -501,18 +516,12 @@ static bool number(const char *name, const char *text, uint64_t low, uint64_t hi
 }
 
 static const struct option options[] = {
-    {"flows", required_argument, NULL, 'n'},
-    {"family", required_argument, NULL, 'f'},
-    {"mix", required_argument, NULL, 'm'},
-    {"passes", required_argument, NULL, 'p'},
-    {"cpu", required_argument, NULL, 'c'},
-    {"fill", required_argument, NULL, 'l'},
-    {"deltas", no_argument, NULL, 'd'},
-    {"phases", no_argument, NULL, 'P'},
-    {"quick", no_argument, NULL, 'q'},
-    {"hosts", no_argument, NULL, 'h'},
-    {"hunts", no_argument, NULL, 'u'},
-    {0},
+    {"flows", required_argument, NULL, 'n'}, {"family", required_argument, NULL, 'f'},
+    {"mix", required_argument, NULL, 'm'},   {"passes", required_argument, NULL, 'p'},
+    {"cpu", required_argument, NULL, 'c'},   {"fill", required_argument, NULL, 'l'},
+    {"deltas", no_argument, NULL, 'd'},      {"phases", no_argument, NULL, 'P'},
+    {"quick", no_argument, NULL, 'q'},       {"hosts", no_argument, NULL, 'h'},
+    {"hunts", no_argument, NULL, 'u'},       {0},
 };
 
 static bool is_mix(const char *name)

@@ -77,6 +77,8 @@ static inline struct ip_prefixes networks_10(void)
                                 .prefix = {{.address = {10}, .version = 4, .length = 8}}};
 }
 
+#define TALLY_FLOWS 1000u
+
 static inline struct tally *tally_open(uint32_t inside, uint32_t outside, uint32_t events)
 {
     struct ip_prefixes networks = networks_10();
@@ -84,6 +86,7 @@ static inline struct tally *tally_open(uint32_t inside, uint32_t outside, uint32
                                     .max_inside = inside,
                                     .max_outside = outside,
                                     .max_events = events,
+                                    .max_flows = TALLY_FLOWS,
                                     .fixed_secret = true};
     struct tally *t;
 
@@ -97,7 +100,60 @@ static inline void tally_feed(struct tally *t, const struct flow_delta *d, uint3
 
     for (uint32_t from = 0; from < count; from += FLOW_DELTA_BURST) {
         uint32_t n = count - from < FLOW_DELTA_BURST ? count - from : FLOW_DELTA_BURST;
-        tally_inside_burst(t, d + from, n, inside);
+        tally_look_burst(t, d + from, n, inside);
         tally_burst(t, d + from, n, inside, NULL);
     }
+}
+
+/* The line of a host in this turn, or NULL. */
+static inline const struct tally_line *line_of(const struct tally_table *b,
+                                               const struct host_key *key, bool inside)
+{
+    for (uint32_t i = 0; i < b->used_count; i++) {
+        const struct tally_line *l = &b->line[b->used[i]];
+        if (tally_is_inside(b, b->used[i]) == inside && !memcmp(&l->key, key, sizeof(*key)))
+            return l;
+    }
+    return NULL;
+}
+
+static inline uint32_t lines_inside(const struct tally_table *b)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < b->used_count; i++)
+        count += tally_is_inside(b, b->used[i]);
+    return count;
+}
+
+/* Over all hosts and `other`. */
+static inline uint64_t tally_sum(const struct tally_table *b, enum host_counter counter)
+{
+    uint64_t total = b->other.value[counter];
+    struct host_counters c;
+
+    for (uint32_t i = 0; i < b->used_count; i++) {
+        tally_line_counters(b, &b->line[b->used[i]], &c);
+        total += c.value[counter];
+    }
+    return total;
+}
+
+static inline void assert_sums(const struct tally_table *b)
+{
+    assert_int_equal(tally_sum(b, HOST_OCTETS_OUT), b->total.value[HOST_OCTETS_OUT]);
+    assert_int_equal(tally_sum(b, HOST_OCTETS_IN), b->total.value[HOST_OCTETS_OUT]);
+    assert_int_equal(tally_sum(b, HOST_PACKETS_OUT), b->total.value[HOST_PACKETS_OUT]);
+    assert_int_equal(tally_sum(b, HOST_PACKETS_IN), b->total.value[HOST_PACKETS_OUT]);
+    assert_int_equal(tally_sum(b, HOST_PAYLOAD_IN), b->total.value[HOST_PAYLOAD_OUT]);
+    assert_int_equal(tally_sum(b, HOST_OPENED), b->total.value[HOST_OPENED]);
+    assert_int_equal(tally_sum(b, HOST_OPENED_IN), b->total.value[HOST_OPENED]);
+}
+
+static inline struct tally_table *hand_over(struct tally *t)
+{
+    assert_true(tally_offer(t));
+    struct tally_table *b = tally_take(t);
+    assert_non_null(b);
+    return b;
 }

@@ -1,47 +1,24 @@
 #include "host_fixture.h"
 
+#include "weir/host_class.h"
+
 #define IN(n) (0x0a000000u + (n))
 #define OUT(n) (0xc6000000u + (n))
 
-static const struct tally_entry *inside_entry(const struct tally_table *b, uint32_t address)
+static struct host_counters counters_of(const struct tally_table *b, uint32_t address, bool inside)
 {
     struct host_key key = key4(address);
+    const struct tally_line *l = line_of(b, &key, inside);
+    struct host_counters c;
 
-    for (uint32_t i = 0; i < b->inside_count; i++)
-        if (memcmp(&b->inside[i].key, &key, sizeof(key)) == 0)
-            return &b->inside[i];
-    return NULL;
+    assert_non_null(l);
+    tally_line_counters(b, l, &c);
+    return c;
 }
 
-static uint64_t sum(const struct tally_table *b, enum host_counter counter)
+static uint64_t value_of(const struct tally_table *b, uint32_t address, enum host_counter counter)
 {
-    uint64_t total = b->other.counters.value[counter];
-
-    for (uint32_t i = 0; i < b->inside_count; i++)
-        total += b->inside[i].counters.value[counter];
-    for (uint32_t i = 0; i < b->used_sets; i++)
-        for (uint32_t way = 0; way < TALLY_WAYS; way++)
-            total += b->outside[b->used_set[i] * TALLY_WAYS + way].counters.value[counter];
-    return total;
-}
-
-static struct tally_table *hand_over(struct tally *t)
-{
-    assert_true(tally_offer(t));
-    struct tally_table *b = tally_take(t);
-    assert_non_null(b);
-    return b;
-}
-
-static void assert_sums(const struct tally_table *b)
-{
-    assert_int_equal(sum(b, HOST_OCTETS_OUT), b->total.value[HOST_OCTETS_OUT]);
-    assert_int_equal(sum(b, HOST_OCTETS_IN), b->total.value[HOST_OCTETS_OUT]);
-    assert_int_equal(sum(b, HOST_PACKETS_OUT), b->total.value[HOST_PACKETS_OUT]);
-    assert_int_equal(sum(b, HOST_PACKETS_IN), b->total.value[HOST_PACKETS_OUT]);
-    assert_int_equal(sum(b, HOST_PAYLOAD_IN), b->total.value[HOST_PAYLOAD_OUT]);
-    assert_int_equal(sum(b, HOST_OPENED), b->total.value[HOST_OPENED]);
-    assert_int_equal(sum(b, HOST_OPENED_IN), b->total.value[HOST_OPENED]);
+    return counters_of(b, address, true).value[counter];
 }
 
 static void a_flow_counts_for_both_ends(void **state)
@@ -53,8 +30,9 @@ static void a_flow_counts_for_both_ends(void **state)
 
     tally_feed(t, d, 2);
     struct tally_table *b = hand_over(t);
-    const uint64_t *one = inside_entry(b, IN(1))->counters.value;
-    const uint64_t *two = inside_entry(b, IN(2))->counters.value;
+    const struct host_counters first = counters_of(b, IN(1), true),
+                               second = counters_of(b, IN(2), true);
+    const uint64_t *one = first.value, *two = second.value;
     assert_int_equal(one[HOST_OCTETS_OUT], 200);
     assert_int_equal(one[HOST_OCTETS_IN], 120);
     assert_int_equal(one[HOST_OUTSIDE_OUT], 100);
@@ -67,7 +45,7 @@ static void a_flow_counts_for_both_ends(void **state)
     assert_int_equal(two[HOST_PAYLOAD_IN], 60);
     assert_int_equal(two[HOST_OPENED_IN], 1);
     assert_int_equal(two[HOST_ADMIN_IN], 100);
-    assert_int_equal(b->inside_count, 2);
+    assert_int_equal(lines_inside(b), 2);
     assert_sums(b);
     assert_int_equal(b->last_ns, START_NS + 1);
     tally_give(t, b);
@@ -92,10 +70,10 @@ static void a_late_analyst_stops_nobody(void **state)
     tally_give(t, first);
     struct tally_table *second = hand_over(t);
     assert_ptr_not_equal(first, second);
-    assert_int_equal(inside_entry(second, IN(1))->counters.value[HOST_OCTETS_OUT], 50);
+    assert_int_equal(value_of(second, IN(1), HOST_OCTETS_OUT), 50);
     tally_give(t, second);
     assert_true(tally_offer(t));
-    assert_int_equal(tally_take(t)->inside_count, 0);
+    assert_int_equal(tally_take(t)->used_count, 0);
     tally_destroy(t);
 }
 
@@ -109,11 +87,11 @@ static void beyond_the_caps_all_goes_to_other(void **state)
         d[i] = delta_tcp(IN(i % 300), OUT(i), 80, START_NS + i);
     tally_feed(t, d, 1000);
     struct tally_table *b = hand_over(t);
-    assert_int_equal(b->inside_count, 100);
+    assert_int_equal(lines_inside(b), 100);
     assert_int_equal(b->inside_refused, 1000 - 400);
     assert_int_equal(b->events, 50);
     assert_int_equal(b->events_missed, 950);
-    assert_true(b->other.counters.value[HOST_OCTETS_OUT] > 0);
+    assert_true(b->other.value[HOST_OCTETS_OUT] > 0);
     assert_sums(b);
     tally_give(t, b);
     tally_destroy(t);
@@ -124,8 +102,6 @@ static void large_outside_hosts_push_small_ones_out(void **state)
     (void)state;
     struct tally *t = tally_open(16, 64, 16);
     static struct flow_delta d[20000];
-    struct host_key large = key4(OUT(7));
-    bool found = false;
 
     for (uint32_t i = 0; i < 20000; i++) {
         d[i] = delta_tcp(IN(1), i % 100 == 99 ? OUT(7) : OUT(1000 + i), 80, START_NS + i);
@@ -134,33 +110,170 @@ static void large_outside_hosts_push_small_ones_out(void **state)
     }
     tally_feed(t, d, 20000);
     struct tally_table *b = hand_over(t);
-    for (uint32_t i = 0; i < b->used_sets * TALLY_WAYS; i++) {
-        const struct tally_entry *e =
-            &b->outside[b->used_set[i / TALLY_WAYS] * TALLY_WAYS + i % TALLY_WAYS];
-        if (memcmp(&e->key, &large, sizeof(large)) == 0) {
-            found = true;
-            assert_int_equal(e->counters.value[HOST_OCTETS_OUT], 200 * 50000);
-        }
-    }
-    assert_true(found);
+    assert_int_equal(counters_of(b, OUT(7), false).value[HOST_OCTETS_OUT], 200 * 50000);
     assert_sums(b);
     tally_give(t, b);
     tally_destroy(t);
+}
+
+/* 256 hosts that are there in each turn, and 20 that are not. */
+static void feed_turn(struct tally *t, uint32_t turn)
+{
+    struct flow_delta d[276];
+
+    for (uint32_t i = 0; i < 256; i++)
+        d[i] = delta_tcp(IN(i), OUT(i), 80, START_NS);
+    for (uint32_t i = 256; i < 276; i++)
+        d[i] = delta_tcp(IN(turn * 1000 + i), OUT(i), 80, START_NS);
+    for (uint32_t i = 0; i < 276; i++)
+        d[i].slot = i;
+    tally_feed(t, d, 276);
 }
 
 static void a_table_comes_back_empty(void **state)
 {
     (void)state;
     struct tally *t = tally_open(300, 64, 16);
-    struct flow_delta d[256];
 
-    for (int turn = 0; turn < 50; turn++) {
-        for (uint32_t i = 0; i < 256; i++)
-            d[i] = delta_tcp(IN((uint32_t)turn * 256 + i), OUT(i), 80, START_NS);
-        tally_feed(t, d, 256);
+    for (uint32_t turn = 0; turn < 2; turn++) {
+        feed_turn(t, 0);
         struct tally_table *b = hand_over(t);
-        assert_int_equal(b->inside_count, 256);
-        assert_int_equal(b->total.value[HOST_OCTETS_OUT], 256 * 160);
+        assert_int_equal(lines_inside(b), 276);
+        assert_int_equal(b->total.value[HOST_OCTETS_OUT], 276 * 160);
+        assert_int_equal(value_of(b, IN(7), HOST_OCTETS_OUT), 100);
+        assert_int_equal(value_of(b, IN(7), HOST_OPENED), 1);
+        assert_sums(b);
+        tally_give(t, b);
+    }
+    tally_destroy(t);
+}
+
+static void silent_hosts_make_room_for_new_ones(void **state)
+{
+    (void)state;
+    struct tally *t = tally_open(300, 64, 16);
+
+    for (uint32_t turn = 0; turn < 200; turn++) {
+        feed_turn(t, turn);
+        struct tally_table *b = hand_over(t);
+        assert_int_equal(b->inside_refused, 0);
+        assert_int_equal(lines_inside(b), 276);
+        for (uint32_t i = 256; i < 276; i++)
+            assert_int_equal(value_of(b, IN(turn * 1000 + i), HOST_OCTETS_OUT), 100);
+        for (uint32_t i = 0; i < 256; i++)
+            assert_int_equal(value_of(b, IN(i), HOST_OCTETS_OUT), 100);
+        assert_sums(b);
+        tally_give(t, b);
+    }
+    tally_destroy(t);
+}
+
+/* What is listed as silent may have spoken again since. */
+static void a_host_that_is_back_keeps_its_line(void **state)
+{
+    (void)state;
+    struct tally *t = tally_open(100, 64, 16);
+    struct flow_delta d[200];
+
+    for (uint32_t i = 0; i < 200; i++)
+        d[i] = delta_tcp(IN(i), OUT(1), 80, START_NS);
+    for (int table = 0; table < 2;
+         table++) { /* 100 hosts; in the next turn of each 90 are silent */
+        tally_feed(t, d, 100);
+        tally_give(t, hand_over(t));
+    }
+    for (int table = 0; table < 2; table++) {
+        tally_feed(t, d, 10);
+        tally_give(t, hand_over(t));
+    }
+    tally_feed(t, d, 200);
+    struct tally_table *b = hand_over(t);
+    assert_int_equal(lines_inside(b), 100);
+    for (uint32_t i = 0; i < 100; i++)
+        assert_int_equal(value_of(b, IN(i), HOST_OCTETS_OUT), 100);
+    assert_int_equal(b->inside_refused, 100);
+    assert_sums(b);
+    tally_give(t, b);
+    tally_destroy(t);
+}
+
+/* Turns of one table lie two apart. */
+static void a_slot_of_another_flow_misleads_nobody(void **state)
+{
+    (void)state;
+    struct tally *t = tally_open(16, 64, 16);
+    const uint32_t ends[4][2] = {{IN(1), IN(2)}, {IN(2), IN(1)}, {IN(3), OUT(1)}, {OUT(1), IN(3)}};
+
+    for (uint32_t turn = 0; turn < 16; turn++) {
+        const uint32_t *end = ends[turn / 2 % 4];
+        struct flow_delta d = delta_tcp(end[0], end[1], 443, START_NS);
+        d.slot = 5;
+        tally_feed(t, &d, 1);
+        struct tally_table *b = hand_over(t);
+        assert_int_equal(b->used_count, 2);
+        assert_int_equal(counters_of(b, end[0], end[0] < OUT(0)).value[HOST_OCTETS_OUT], 100);
+        assert_int_equal(counters_of(b, end[1], end[1] < OUT(0)).value[HOST_OCTETS_OUT], 60);
+        assert_sums(b);
+        tally_give(t, b);
+    }
+    tally_destroy(t);
+}
+
+static void counts_go_on_past_32_bits(void **state)
+{
+    (void)state;
+    struct tally *t = tally_open(16, 16, 64);
+    static const uint64_t octets[] = {(1u << 31) - 1,    1u << 31, UINT32_MAX,    (1u << 31) - 1,
+                                      UINT64_C(1) << 40, 1,        (1u << 31) - 2};
+    uint64_t out = 0, packets = 0;
+
+    for (size_t i = 0; i < sizeof(octets) / sizeof(*octets); i++) {
+        struct flow_delta d = delta_tcp(IN(1), OUT(1), 443, START_NS);
+        delta_go_on(&d, octets[i], octets[i] / 2, START_NS);
+        d.packets[0] = UINT32_MAX - (uint32_t)i;
+        d.slot = 3;
+        tally_feed(t, &d, 1);
+        out += octets[i];
+        packets += d.packets[0];
+    }
+    struct tally_table *b = hand_over(t);
+    assert_int_equal(value_of(b, IN(1), HOST_OCTETS_OUT), out);
+    assert_int_equal(value_of(b, IN(1), HOST_OUTSIDE_OUT), out);
+    assert_int_equal(value_of(b, IN(1), HOST_TLS_OUT), out);
+    assert_int_equal(value_of(b, IN(1), HOST_PAYLOAD_OUT), out);
+    assert_int_equal(value_of(b, IN(1), HOST_PACKETS_OUT), packets);
+    assert_int_equal(counters_of(b, OUT(1), false).value[HOST_OCTETS_IN], out);
+    assert_sums(b);
+    tally_give(t, b);
+    struct flow_delta d = delta_tcp(IN(1), OUT(1), 443, START_NS);
+    for (int i = 0; i < 40; i++) { /* none of them large */
+        delta_go_on(&d, 1u << 30, 0, START_NS);
+        tally_feed(t, &d, 1);
+    }
+    b = hand_over(t);
+    assert_int_equal(value_of(b, IN(1), HOST_OCTETS_OUT), UINT64_C(40) << 30);
+    assert_sums(b);
+    tally_give(t, b);
+    tally_destroy(t);
+}
+
+static void hosts_change_sides_with_the_networks(void **state)
+{
+    (void)state;
+    struct tally *t = tally_open(16, 64, 16);
+    struct flow_delta d = delta_tcp(IN(1), OUT(1), 443, START_NS);
+    struct ip_prefixes networks = networks_10();
+
+    d.slot = 5;
+    for (uint32_t turn = 0; turn < 8; turn++) {
+        bool is_inside = turn / 2 % 2 == 0;
+        networks.prefix[0].address[0] = is_inside ? 10 : 198;
+        tally_networks(t, &networks);
+        tally_feed(t, &d, 1);
+        struct tally_table *b = hand_over(t);
+        assert_int_equal(b->used_count, 2);
+        assert_int_equal(counters_of(b, IN(1), is_inside).value[HOST_OCTETS_OUT], 100);
+        assert_int_equal(counters_of(b, OUT(1), !is_inside).value[HOST_OCTETS_OUT], 60);
         assert_sums(b);
         tally_give(t, b);
     }
@@ -207,7 +320,7 @@ static void marked_deltas_become_events(void **state)
     uint8_t inside[2], mark[2] = {1, 1};
 
     d[0].opened = d[0].accepted = 0;
-    tally_inside_burst(t, d, 2, inside);
+    tally_look_burst(t, d, 2, inside);
     assert_int_equal(inside[0], INSIDE_INITIATOR);
     assert_int_equal(inside[1], 0);
     tally_burst(t, d, 2, inside, mark);
@@ -246,6 +359,36 @@ static void networks_of_any_length_are_inside(void **state)
     assert_true(inside_has(&in, 4, (const uint8_t[]){255, 255, 255, 255}));
 }
 
+static void ports_have_their_class(void **state)
+{
+    (void)state;
+    static const struct {
+        uint16_t port;
+        enum host_class tcp, udp;
+    } known[] = {{53, CLASS_DNS, CLASS_DNS},       {443, CLASS_TLS, CLASS_TLS},
+                 {853, CLASS_TLS, CLASS_TLS},      {8443, CLASS_TLS, CLASS_TLS},
+                 {22, CLASS_ADMIN, CLASS_OTHER},   {23, CLASS_ADMIN, CLASS_OTHER},
+                 {135, CLASS_ADMIN, CLASS_OTHER},  {139, CLASS_ADMIN, CLASS_OTHER},
+                 {445, CLASS_ADMIN, CLASS_OTHER},  {3389, CLASS_ADMIN, CLASS_ADMIN},
+                 {5900, CLASS_ADMIN, CLASS_OTHER}, {5985, CLASS_ADMIN, CLASS_OTHER},
+                 {5986, CLASS_ADMIN, CLASS_OTHER}};
+    unsigned found = 0;
+
+    for (uint32_t port = 0; port < 65536; port++) {
+        enum host_class tcp = CLASS_OTHER, udp = CLASS_OTHER;
+        for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++) {
+            if (known[i].port != port)
+                continue;
+            tcp = known[i].tcp;
+            udp = known[i].udp;
+            found++;
+        }
+        assert_int_equal(host_class_of_port(PROTO_TCP, (uint16_t)port), tcp);
+        assert_int_equal(host_class_of_port(PROTO_UDP, (uint16_t)port), udp);
+    }
+    assert_int_equal(found, sizeof(known) / sizeof(*known));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -254,9 +397,15 @@ int main(void)
         cmocka_unit_test(beyond_the_caps_all_goes_to_other),
         cmocka_unit_test(large_outside_hosts_push_small_ones_out),
         cmocka_unit_test(a_table_comes_back_empty),
+        cmocka_unit_test(silent_hosts_make_room_for_new_ones),
+        cmocka_unit_test(a_host_that_is_back_keeps_its_line),
+        cmocka_unit_test(a_slot_of_another_flow_misleads_nobody),
+        cmocka_unit_test(counts_go_on_past_32_bits),
+        cmocka_unit_test(hosts_change_sides_with_the_networks),
         cmocka_unit_test(events_of_a_connection_add_up_to_its_octets),
         cmocka_unit_test(marked_deltas_become_events),
         cmocka_unit_test(networks_of_any_length_are_inside),
+        cmocka_unit_test(ports_have_their_class),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
