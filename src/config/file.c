@@ -1,9 +1,8 @@
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
+#include "base/plain_file.h"
 #include "config/config.h"
 #include "config/error.h"
 #include "config/rules.h"
@@ -29,9 +28,9 @@ static ssize_t read_all(int fd, char *bytes, size_t size)
 /* One octet more than allowed is room enough to see that a file is too long. */
 static ssize_t read_file(const char *path, char *bytes)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = plain_file_open(path);
     if (fd < 0)
-        return -errno;
+        return fd;
     ssize_t len = read_all(fd, bytes, CONFIG_FILE_MAX + 1);
     close(fd);
     return len;
@@ -49,7 +48,8 @@ static int load(const char *path, struct config_error *error,
     if (len >= 0)
         r = read(context, bytes, (size_t)len);
     else
-        config_fail(error, r, "%s: %s", config_quote(path, name, sizeof(name)), strerror(-r));
+        config_fail(error, r, "%s: %s", config_quote(path, name, sizeof(name)),
+                    plain_file_error(r));
     free(bytes);
     return r;
 }

@@ -8,6 +8,7 @@
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
+#include "base/plain_file.h"
 #include "weir/config.h"
 
 /* --- Contexts --- */
@@ -30,12 +31,24 @@ static int fail(char *text, const char *key, const char *path, const char *what)
     return -EINVAL;
 }
 
+/* What OpenSSL would wait for; what else is wrong with a file it tells itself. */
+static int refuse_pipe(const char *key, const char *path, char *text)
+{
+    if (plain_file_check(path) != PLAIN_FILE_MAY_BLOCK)
+        return 0;
+    snprintf(text, TLS_TEXT_MAX, "%s: %.120s: %s", key, path,
+             plain_file_error(PLAIN_FILE_MAY_BLOCK));
+    return -EINVAL;
+}
+
 static int load_trust(SSL_CTX *ctx, const char *ca, char *text)
 {
     if (!ca || !ca[0])
         return SSL_CTX_set_default_verify_paths(ctx) == 1
                    ? 0
                    : fail(text, "ca", "the system's", "cannot be loaded");
+    if (refuse_pipe("ca", ca, text))
+        return -EINVAL;
     if (SSL_CTX_load_verify_file(ctx, ca) == 1)
         return 0;
     return fail(text, "ca", ca, "holds no certificates that can be used");
@@ -43,6 +56,8 @@ static int load_trust(SSL_CTX *ctx, const char *ca, char *text)
 
 static int load_identity(SSL_CTX *ctx, const struct tls_files *files, char *text)
 {
+    if (refuse_pipe("cert", files->cert, text) || refuse_pipe("key", files->key, text))
+        return -EINVAL;
     if (SSL_CTX_use_certificate_chain_file(ctx, files->cert) != 1)
         return fail(text, "cert", files->cert, "cannot be used");
     if (SSL_CTX_use_PrivateKey_file(ctx, files->key, SSL_FILETYPE_PEM) != 1)

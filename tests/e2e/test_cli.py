@@ -76,6 +76,15 @@ def test_bad_usage_is_one_line_and_exit_2(words, line):
     assert (run.returncode, run.stdout, run.stderr) == (2, "", line)
 
 
+@pytest.mark.parametrize("option", ["--config", "--hunts.rules"])
+def test_a_fifo_is_not_waited_for(tmp_path, option):
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    run = weir("check", option, str(fifo))
+    assert (run.returncode, run.stdout) == (2, "")
+    assert run.stderr.endswith(f"{fifo}: is a FIFO or pipe, expected a regular file\n") and run.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize("text, line", [
     ("\nflow:\n  idle: 15x\n", 'weir.yaml:3: flow.idle: "15x" is not a duration (100ms..30d)'),
     ("flow:\n  idle: 1s\n  idle: 2s\n", "weir.yaml:3: flow.idle: given twice, first in line 2"),

@@ -1,5 +1,6 @@
 """TLS to collectors: who does not prove who it is gets nothing and one clear line says why; who does gets the same
 octets as over TCP."""
+import os
 import socket
 import ssl
 import struct
@@ -216,6 +217,14 @@ def test_address_of_ipv6_is_verified(certificates, tmp_path):
 def test_certificate_that_is_not_there_is_named(certificates, tmp_path):
     said = refused_at_once(tmp_path, section(certificates, 4740, cert='/no/such.pem'))
     assert said == 'export.collectors[0]: cert: /no/such.pem: cannot be used: No such file or directory\n'
+
+
+@pytest.mark.parametrize('name', ['ca', 'cert', 'key'])
+def test_a_fifo_is_not_waited_for(certificates, tmp_path, name):
+    fifo = tmp_path / 'fifo'
+    os.mkfifo(fifo)
+    said = refused_at_once(tmp_path, section(certificates, 4740, **{name: str(fifo)}))
+    assert said == f'export.collectors[0]: {name}: {fifo}: is a FIFO or pipe, expected a regular file\n'
 
 
 @pytest.mark.filterwarnings('ignore::DeprecationWarning')
