@@ -3,7 +3,7 @@
  * same burst loop that only reads each frame's first line.
  *
  *   engine [--flows N] [--family 4|6] [--mix MIX] [--passes N] [--cpu N] [--fill PERCENT]
- *          [--deltas | --hosts | --hunts] [--phases] [--quick]
+ *          [--deltas | --hosts | --hunts] [--active SECONDS] [--export] [--phases] [--quick]
  *
  * A pass goes over 16384 frames in buffers of 2 KB. Frames are written and flushed from the cache
  * outside the measured time; floor and engine take turns pass by pass over the same frames, and the
@@ -19,6 +19,9 @@
  * and told as hosts_ns, the analyst's as analyst_ns. Every host has room, so that none is cheap for
  * being refused
  *   --hunts   and hunts looked at too, by the built-in rules
+ *   --active  flow.active, so that records are made within the turns measured; mean_ns tells what a
+ * packet took over all passes, since records come in some of them only
+ *   --export  records go into a ring as they do to the exporter; it is emptied outside the time
  *   --phases  read the clock three times a burst more, and print the phases
  *   --quick   one turn at least instead of three
  */
@@ -34,6 +37,7 @@
 #include <time.h>
 
 #include "base/memory.h"
+#include "base/spsc.h"
 #include "config/config.h"
 #include "core/analyst.h"
 #include "core/hunter.h"
@@ -55,6 +59,7 @@
 #define MIN_PASSES 128u
 #define WARM_UP_TURNS 3u /* two tables of hosts take turns: each has seen every host then */
 #define SERVERS 65536u   /* different addresses of the traffic, beside a client per flow */
+#define RING_RECORDS 65536u
 #define FLOW_OCTETS 512u /* of memory, at most, of each flow */
 #define PROGRAM "engine"
 
@@ -64,8 +69,9 @@ struct arguments {
     const char *mix;
     uint64_t passes; /* 0 = by the turns */
     uint64_t fill;
+    uint64_t active_s; /* 0 = as configured by default */
     int cpu;
-    bool deltas, hosts, hunts, phases, quick;
+    bool deltas, hosts, hunts, export, phases, quick;
 };
 
 /* What traffic: see engine_traffic.h and engine_crafted.h. */
@@ -115,6 +121,8 @@ struct bench {
     struct hunter *hunter;
     struct analyst *analyst;
     uint64_t analyst_ns, analyst_pass_ns; /* all measured passes; this pass */
+    struct spsc *ring;                    /* --export */
+    uint64_t records;                     /* handed on, of the measured passes */
     uint64_t sink;
     struct burst burst;
     struct flow_out out;
@@ -199,9 +207,11 @@ static int create_hosts(struct bench *b)
     return rc ? rc : analyst_create(&options, &b->analyst);
 }
 
-/* What core does with a burst of deltas. */
-static void take_deltas(struct bench *b)
+/* What core does with bursts of records and deltas. */
+static void hand_on(struct bench *b)
 {
+    if (b->ring && b->out.record_count)
+        b->records += spsc_push_burst(b->ring, b->out.record, b->out.record_count);
     if (b->hunter && b->out.delta_count) {
         uint64_t begin = clock_ns();
         hunter_deltas(b->hunter, b->out.delta, b->out.delta_count);
@@ -229,7 +239,7 @@ static void sweep_share(struct bench *b)
         return;
     b->sweep_debt -= SLICE_FLOWS * PACKETS_PER_TURN;
     bool ended = flow_sweep_step(b->table, b->burst.now_ns, SLICE_FLOWS, &b->out);
-    take_deltas(b);
+    hand_on(b);
     if (ended)
         end_turn(b);
     b->turns += ended;
@@ -239,7 +249,7 @@ static void engine_burst(struct bench *b)
 {
     decode_burst(&b->decode, &b->burst, &b->counters);
     flow_table_burst(b->table, b->burst.packet, b->burst.count, &b->out);
-    take_deltas(b);
+    hand_on(b);
     sweep_share(b);
 }
 
@@ -249,7 +259,7 @@ static void engine_burst_phases(struct bench *b)
     decode_burst(&b->decode, &b->burst, &b->counters);
     uint64_t t1 = clock_ns();
     flow_table_burst(b->table, b->burst.packet, b->burst.count, &b->out);
-    take_deltas(b);
+    hand_on(b);
     uint64_t t2 = clock_ns();
     sweep_share(b);
     uint64_t t3 = clock_ns();
@@ -275,6 +285,15 @@ static uint64_t engine_pass(struct bench *b)
     return clock_ns() - begin - b->analyst_pass_ns;
 }
 
+/* What the exporter does on another core. */
+static void empty_ring(struct bench *b)
+{
+    static struct flow_record record[FLOW_RECORD_BURST];
+
+    while (b->ring && spsc_pop_burst(b->ring, record, FLOW_RECORD_BURST))
+        continue;
+}
+
 static void write_frames(struct bench *b)
 {
     for (uint32_t i = 0; i < POOL_BUFFERS; i++)
@@ -292,6 +311,7 @@ static void warm_up(struct bench *b)
     while (b->packets < want) {
         write_frames(b);
         (void)engine_pass(b);
+        empty_ring(b);
         b->packets += POOL_BUFFERS;
     }
 }
@@ -300,6 +320,15 @@ static int by_value(const void *a, const void *b)
 {
     uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
     return (x > y) - (x < y);
+}
+
+static double mean(const uint64_t *sample, uint64_t count)
+{
+    uint64_t sum = 0;
+
+    for (uint64_t i = 0; i < count; i++)
+        sum += sample[i];
+    return (double)sum / (double)(count * POOL_BUFFERS);
 }
 
 /* ns per packet */
@@ -312,7 +341,10 @@ static double median(uint64_t *sample, uint64_t count)
 
 static uint64_t pass_count(const struct bench *b)
 {
-    uint64_t turns = b->arguments->quick ? 1 : 3;
+    uint64_t turns = b->arguments->quick ? 1 : 3, active_ns = b->arguments->active_s * 1000000000U;
+
+    if (active_ns) /* in which each flow has one record */
+        turns = active_ns / FLOW_TURN_NS;
     uint64_t passes = turns * PACKETS_PER_TURN * b->traffic.flows / POOL_BUFFERS + 2;
 
     if (b->arguments->passes)
@@ -375,6 +407,10 @@ static void print_result(const struct bench *b, const double ns[], uint64_t pass
     if (b->arguments->phases)
         printf(",\"decode_ns\":%.1f,\"flow_ns\":%.1f,\"sweep_ns\":%.1f", ns[TIMED_DECODE],
                ns[TIMED_FLOW], ns[TIMED_SWEEP]);
+    if (b->arguments->active_s)
+        printf(",\"mean_ns\":%.1f", ns[TIMED_COUNT]);
+    if (b->ring)
+        printf(",\"records\":%" PRIu64, b->records);
     if (b->hunter)
         print_hosts(b, ns[TIMED_HOSTS], passes);
     printf(",\"turns\":%" PRIu64 ",\"packets\":%" PRIu64 ",\"frame_len\":%u,\"evicted\":%" PRIu64
@@ -393,6 +429,7 @@ static void measure_pass(struct bench *b, uint32_t frame_len)
     b->pass_ns[TIMED_FLOOR] = floor_pass(b);
     pool_flush(b->pool, frame_len);
     b->pass_ns[TIMED_ENGINE] = engine_pass(b);
+    empty_ring(b);
     b->packets += POOL_BUFFERS;
 }
 
@@ -401,18 +438,19 @@ static int measure(struct bench *b)
     const uint64_t passes = pass_count(b);
     const uint32_t frame_len = traffic_frame_len(&b->traffic);
     uint64_t *sample = calloc(TIMED_COUNT * passes, sizeof(*sample));
-    double ns[TIMED_COUNT];
+    double ns[TIMED_COUNT + 1]; /* and the engine's mean */
 
     if (!sample)
         return -ENOMEM;
     warm_up(b);
     uint64_t turns = b->turns;
-    b->analyst_ns = 0;
+    b->analyst_ns = b->records = 0;
     for (uint64_t i = 0; i < passes; i++) {
         measure_pass(b, frame_len);
         for (unsigned k = 0; k < TIMED_COUNT; k++)
             sample[k * passes + i] = b->pass_ns[k];
     }
+    ns[TIMED_COUNT] = mean(sample + TIMED_ENGINE * passes, passes);
     for (unsigned k = 0; k < TIMED_COUNT; k++)
         ns[k] = median(sample + k * passes, passes);
     print_result(b, ns, passes, b->turns - turns);
@@ -446,6 +484,8 @@ static int run_case(const struct arguments *arguments, struct pool *pool, const 
     b->traffic = traffic;
     b->step = (FLOW_TURN_NS << STEP_SHIFT) / (PACKETS_PER_TURN * traffic.flows);
     config_defaults(&b->config);
+    if (arguments->active_s)
+        b->config.flow.active_ns = arguments->active_s * 1000000000U;
     b->decode.tunnels = b->config.flow.decap;
     struct flow_table_options options = table_options(b);
     if (traffic.flows * FLOW_OCTETS > memory_available())
@@ -454,8 +494,11 @@ static int run_case(const struct arguments *arguments, struct pool *pool, const 
         rc = flow_table_create(&options, &b->counters, &b->table);
     if (!rc && arguments->hosts)
         rc = create_hosts(b);
+    if (!rc && arguments->export)
+        rc = spsc_create(RING_RECORDS, sizeof(struct flow_record), &b->ring);
     if (!rc)
         rc = measure(b);
+    spsc_destroy(b->ring);
     analyst_destroy(b->analyst);
     hunter_destroy(b->hunter);
     free(b->generation);
@@ -516,12 +559,20 @@ static bool number(const char *name, const char *text, uint64_t low, uint64_t hi
 }
 
 static const struct option options[] = {
-    {"flows", required_argument, NULL, 'n'}, {"family", required_argument, NULL, 'f'},
-    {"mix", required_argument, NULL, 'm'},   {"passes", required_argument, NULL, 'p'},
-    {"cpu", required_argument, NULL, 'c'},   {"fill", required_argument, NULL, 'l'},
-    {"deltas", no_argument, NULL, 'd'},      {"phases", no_argument, NULL, 'P'},
-    {"quick", no_argument, NULL, 'q'},       {"hosts", no_argument, NULL, 'h'},
-    {"hunts", no_argument, NULL, 'u'},       {0},
+    {"flows", required_argument, NULL, 'n'},
+    {"family", required_argument, NULL, 'f'},
+    {"mix", required_argument, NULL, 'm'},
+    {"passes", required_argument, NULL, 'p'},
+    {"cpu", required_argument, NULL, 'c'},
+    {"fill", required_argument, NULL, 'l'},
+    {"deltas", no_argument, NULL, 'd'},
+    {"phases", no_argument, NULL, 'P'},
+    {"quick", no_argument, NULL, 'q'},
+    {"hosts", no_argument, NULL, 'h'},
+    {"hunts", no_argument, NULL, 'u'},
+    {"active", required_argument, NULL, 'a'},
+    {"export", no_argument, NULL, 'e'},
+    {0},
 };
 
 static bool is_mix(const char *name)
@@ -564,6 +615,11 @@ static bool take_option(struct arguments *a, int letter, const char *name)
         break;
     case 'u':
         a->hosts = a->hunts = true;
+        break;
+    case 'a':
+        return number(name, optarg, 1, 3600, &a->active_s);
+    case 'e':
+        a->export = true;
         break;
     case 'P':
         a->phases = true;
