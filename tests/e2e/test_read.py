@@ -19,6 +19,8 @@ from frames import A, A6, B, B6, bulk_udp, eth, udp  # noqa: E402
 from harness import (ETHERNET, IEEE80211, RAW, SLL, T0, Ledger, at, binary, every, run_weir, write_pcap,  # noqa: E402
                      write_pcapng)
 
+BUILD = pathlib.Path(os.environ.get('WEIR_BUILD') or pathlib.Path(__file__).resolve().parents[2] / 'build')
+
 
 def frames(count=10, start=0):
     return every(start, '0.1', [eth(udp()) if i % 2 == 0 else eth(udp(B, A)) for i in range(count)])
@@ -484,7 +486,7 @@ def test_records_apart_beyond_memory_come_in_order(week, tmp_path):
     """No temporary file can be made, and records wait for their capture's turn."""
     many = tmp_path / 'many.pcap'
     with open(many, 'wb') as out:
-        subprocess.run([pathlib.Path(binary()).parent / 'tests/bench/gen_capture', 'turns', '265000', '265000'], stdout=out, check=True)
+        subprocess.run([BUILD / 'tests/bench/gen_capture', 'turns', '265000', '265000'], stdout=out, check=True)
     alone = [run_weir('read', '-f', 'csv', path).stdout.splitlines()[1:] for path in (week[0], many, week[1])]
     done = subprocess.run([binary(), 'read', '-f', 'csv', '-j', '3', week[0], many, week[1]], capture_output=True, text=True,
                           env=dict(os.environ, TMPDIR='/nonexistent'))
