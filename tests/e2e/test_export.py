@@ -213,7 +213,7 @@ def test_options_records(captures, tmp_path):
     selector = next(o for o in options if 'samplingPacketInterval' in o)
     assert (selector['samplingPacketInterval'], selector['samplingPacketSpace']) == (1, 0)
     keys = [o for o in options if 'flowKeyIndicator' in o]
-    assert len(keys) == 8 and all(o['flowKeyIndicator'] for o in keys)
+    assert len(keys) == 16 and all(o['flowKeyIndicator'] for o in keys)  # templates of flows, and of aggregates
 
 
 def dump(path, *words):
