@@ -65,7 +65,7 @@ struct fold {
 
 int fold_create(const struct fold_options *options, struct fold **out)
 {
-    struct fold *f = calloc(1, sizeof(*f));
+    struct fold *f = memory_lines(sizeof(*f));
 
     if (!f)
         return -ENOMEM;
