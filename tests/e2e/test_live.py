@@ -116,9 +116,10 @@ def test_filter_and_ignored(net, source):
 # What is lost
 
 def test_what_the_ring_cannot_hold_is_counted(net):
-    receiver = Receiver(net, 'mon0', '--capture.workers=2', '--stall=0', '--capture.ring=64')
-    sent = 3 * replay(net, [eth(udp(a, b, 1400)) for a, b in pairs(20) for _ in range(100)])
-    net.sender.run('tcpreplay', '-q', '--pps=20000', '--loop=2', '-i', 'gen0', net.folder / 'replay.pcap')
+    # The stalled worker's ring is to be too small, and the other's not, however long that one is kept from its core.
+    receiver = Receiver(net, 'mon0', '--capture.workers=2', '--stall=0', '--capture.ring=1024')
+    sent = 3 * replay(net, [eth(udp(a, b, 1400)) for a, b in pairs(20) for _ in range(100)], rate=5000)
+    net.sender.run('tcpreplay', '-q', '--pps=5000', '--loop=2', '-i', 'gen0', net.folder / 'replay.pcap')
     receiver.wait(lambda r: r['received'] == sent, 'all seen by the kernel')
     before = receiver.now()
     assert before['workers'][0] == 0 and before['ring_full'] > 0 and before['pending'] > 0
