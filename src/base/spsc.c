@@ -7,13 +7,12 @@
 
 #include "base/memory.h"
 
-#define CACHE_LINE 64
 #define CAPACITY_MAX (1u << 30)
 
 struct side {
     _Atomic uint32_t position; /* written by this side, read by the other */
     uint32_t other;            /* the other's position when it was last looked at */
-} __attribute__((aligned(CACHE_LINE)));
+} __attribute__((aligned(MEMORY_LINE)));
 
 struct spsc {
     char *element;
@@ -28,10 +27,9 @@ int spsc_create(uint32_t capacity, uint32_t element_octets, struct spsc **out)
 
     if (!capacity || capacity > CAPACITY_MAX || (capacity & (capacity - 1)) || !element_octets)
         return -EINVAL;
-    r = aligned_alloc(CACHE_LINE, sizeof(*r));
+    r = memory_lines(sizeof(*r));
     if (!r)
         return -ENOMEM;
-    memset(r, 0, sizeof(*r));
     r->mask = capacity - 1;
     r->octets = element_octets;
     r->element = memory_reserve((size_t)capacity * element_octets);

@@ -10,6 +10,7 @@
 #include <sys/auxv.h>
 #include <unistd.h>
 
+#include "base/memory.h"
 #include "capture/eal.h"
 #include "capture/filter.h"
 #include "capture/rights.h"
@@ -301,10 +302,9 @@ static int port_prepare(struct dpdk_port *port, const struct port_options *optio
     port->index = options->index;
     port->workers = options->workers;
     port->source = strdup(options->source);
-    port->queue = aligned_alloc(64, options->workers * sizeof(*port->queue));
+    port->queue = memory_lines(options->workers * sizeof(*port->queue));
     if (!port->source || !port->queue)
         return -ENOMEM;
-    memset(port->queue, 0, options->workers * sizeof(*port->queue));
     eal_device_name(options->source, port->device, sizeof(port->device));
     if (options->inline_mode)
         eal_device_name(options->all_sources[options->index ^ 1], port->pair_device,

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/memory.h"
 #include "base/number.h"
 #include "base/prefetch.h"
 #include "hosts/tally_count.h"
@@ -45,11 +46,10 @@ static int shape_init(struct tally_shape *s, const struct tally_options *o)
 
 int tally_create(const struct tally_options *o, struct tally **out)
 {
-    struct tally *t = aligned_alloc(64, sizeof(*t)); /* sizes of what is aligned are multiples */
+    struct tally *t = memory_lines(sizeof(*t));
 
     if (!t)
         return -ENOMEM;
-    memset(t, 0, sizeof(*t));
     t->filling = &t->table[0];
     inside_init(&t->inside, o->networks);
     int rc = shape_init(&t->shape, o);
