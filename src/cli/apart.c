@@ -11,11 +11,11 @@
 #include "capture/file.h"
 #include "cli/cli.h"
 #include "cli/interrupt.h"
+#include "cli/ordered.h"
 #include "core/pipeline.h"
 #include "flow/table.h"
 #include "weir/config.h"
 
-#define ORDER_IN_MEMORY (256u << 10)
 #define LOOK_MS 100 /* whether an interrupt came */
 #define WAKE SIGURG /* ends the system call that a thread waits in */
 
@@ -25,9 +25,8 @@ struct apart;
 struct part {
     struct apart *apart;
     int index;
-    struct record_order *order;
+    struct ordered ordered;
     struct ledger ledger;
-    int order_error;
     int exit_code;
     bool done; /* under the lock */
 };
@@ -84,14 +83,7 @@ static void write_record(void *context, const struct flow_record *record)
 
 static void order_record(void *context, const struct flow_record *record)
 {
-    struct part *part = context;
-    int rc = record_order_add(part->order, record);
-
-    if (rc && !part->order_error) {
-        part->order_error = rc;
-        fprintf(stderr, "weir: temporary file: %s: records are ordered in parts only\n",
-                strerror(-rc));
-    }
+    ordered_add(&((struct part *)context)->ordered, record);
 }
 
 static void read_source(struct part *part, struct pipeline *pipeline, struct capture *source)
@@ -132,7 +124,7 @@ static void read_part(struct part *part)
                                        .record = order_record,
                                        .context = part};
     struct pipeline *pipeline = NULL;
-    int rc = record_order_create(ORDER_IN_MEMORY, write_record, part, &part->order);
+    int rc = ordered_init(&part->ordered, write_record, part);
 
     if (!rc)
         rc = pipeline_create(&options, &pipeline);
@@ -206,10 +198,9 @@ static bool wait_for(struct apart *a, const struct part *part)
 
 static void write_part(struct apart *a, struct part *part)
 {
-    if (part->order && record_order_flush(part->order))
-        fail(part, "temporary file: cannot be read back, records are missing");
-    record_order_destroy(part->order);
-    part->order = NULL;
+    if (!ordered_flush(&part->ordered))
+        part->exit_code = CLI_FAILURE;
+    ordered_fini(&part->ordered);
     pthread_mutex_lock(&a->lock);
     a->written++;
     pthread_cond_broadcast(&a->changed);

@@ -14,16 +14,15 @@
 #include "cli/hunting.h"
 #include "cli/interrupt.h"
 #include "cli/options.h"
+#include "cli/ordered.h"
 #include "cli/send.h"
 #include "config/config.h"
-#include "core/order.h"
 #include "core/pipeline.h"
 #include "format/alert.h"
 #include "format/format.h"
 #include "weir/encode.h"
 #include "weir/flow.h"
 
-#define ORDER_IN_MEMORY (256u << 10)
 #define PROGRESS_NS 200000000
 
 enum { OPTION_FORMAT, OPTION_WRITE, OPTION_FILTER, OPTION_NO_TIMEOUTS, OPTION_HUNTS, OPTION_JOBS };
@@ -66,11 +65,10 @@ struct reader {
     struct cli_send *send;                /* NULL = no collectors */
     struct capture_filter *filter;
     struct pipeline *pipeline;
-    struct record_order *order; /* NULL = only collectors get records, and as they come */
-    struct hunting *hunting;    /* NULL = flows are written, not alerts */
-    uint64_t hunted;            /* records that are not written for that */
+    struct ordered ordered;  /* not used where only collectors get records, as they come */
+    struct hunting *hunting; /* NULL = flows are written, not alerts */
+    uint64_t hunted;         /* records that are not written for that */
     struct cli_output output;
-    int order_error;
     bool progress;
     uint64_t shown_ns;
     int exit_code;
@@ -98,14 +96,7 @@ static void write_record(void *context, const struct flow_record *record)
 
 static void order_record(void *context, const struct flow_record *record)
 {
-    struct reader *r = context;
-    int rc = record_order_add(r->order, record);
-
-    if (rc && !r->order_error) {
-        r->order_error = rc;
-        fprintf(stderr, "weir: temporary file: %s: records are ordered in parts only\n",
-                strerror(-rc));
-    }
+    ordered_add(&((struct reader *)context)->ordered, record);
 }
 
 static void count_record(void *context, const struct flow_record *record)
@@ -222,8 +213,8 @@ static void finish(struct reader *r)
         hunting_ends(r->hunting);
     pipeline_drain(r->pipeline);
     write_edge(r, r->encoder ? r->encoder->head : NULL);
-    if (r->order && record_order_flush(r->order))
-        fail(r, "temporary file: cannot be read back, records are missing");
+    if (!ordered_flush(&r->ordered))
+        r->exit_code = CLI_FAILURE;
     write_end(r, &ledger);
     pipeline_ledger(r->pipeline, &ledger);
     tell_ledger(r, &ledger);
@@ -241,7 +232,7 @@ static int start(struct reader *r)
                                         .deltas = r->hunting ? hunt_deltas : NULL,
                                         .turn = r->hunting ? hunt_turn : NULL,
                                         .context = r};
-    int rc = r->encoder ? record_order_create(ORDER_IN_MEMORY, write_record, r, &r->order) : 0;
+    int rc = r->encoder ? ordered_init(&r->ordered, write_record, r) : 0;
 
     if (!rc)
         rc = pipeline_create(&pipeline, &r->pipeline);
@@ -383,7 +374,7 @@ int cli_read(int argc, char **argv)
     cli_send_close(r.send);
     hunting_destroy(r.hunting);
     pipeline_destroy(r.pipeline);
-    record_order_destroy(r.order);
+    ordered_fini(&r.ordered);
     capture_filter_destroy(r.filter);
     interrupt_pass_on();
     return r.exit_code;
