@@ -202,10 +202,8 @@ static bool record_fold(struct flow_table *t, uint32_t index, struct flow_out *o
     flow_fold_fill(t, index, &flow);
     if (!fold_take(t->fold, &flow, r, &pushed))
         return false;
-    if (pushed) {
-        r->flow_id = t->next_flow_id++;
-        out->record_count++;
-    }
+    if (pushed)
+        flow_put_aggregate(t, out);
     for (int s = 0; s < 2; s++)
         c->flags_total[s] |= t->hot[index].flags[s];
     c->record_no = 1;

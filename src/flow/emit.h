@@ -39,6 +39,12 @@ void flow_evict(struct flow_table *, uint32_t index, struct flow_out *);
 void flow_add(struct flow_table *, uint32_t index, int side, const struct flow_addition *,
               struct flow_out *);
 
+/* The aggregate behind out's last record is a record, too. */
+static inline void flow_put_aggregate(struct flow_table *t, struct flow_out *out)
+{
+    out->record[out->record_count++].flow_id = t->next_flow_id++;
+}
+
 /* TCP that has ended: FIN both ways, or RST. */
 bool flow_is_closed(const struct flow_hot *);
 

@@ -32,6 +32,7 @@
 #include <stdint.h>
 
 #include "base/hash.h"
+#include "base/prefetch.h"
 #include "flow/table.h"
 #include "weir/counters.h"
 #include "weir/flow.h"
@@ -260,6 +261,15 @@ static inline unsigned tcp_state(const struct flow_hot *h, int side)
 static inline int flow_initiator(const struct flow_hot *h)
 {
     return (h->kind & KIND_INITIATOR) != 0;
+}
+
+/* All that the end of a flow touches beside its hot line. */
+static inline void flow_prefetch_cold(const struct flow_table *t, uint32_t index)
+{
+    const char *cold = (const char *)&t->cold[index];
+
+    for (size_t line = 0; line < sizeof(struct flow_cold); line += CACHE_LINE)
+        prefetch_write(cold + line);
 }
 
 /* Time on the clock as deadlines are kept. */

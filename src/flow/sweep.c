@@ -85,21 +85,12 @@ static bool sweep_aggregates(struct flow_table *t, uint64_t now_ns, bool all, st
             return false;
         if (!fold_expire(t->fold, now_ns, all, r))
             break;
-        r->flow_id = t->next_flow_id++;
-        out->record_count++;
+        flow_put_aggregate(t, out);
     }
     return true;
 }
 
-/* What the end of a flow touches: far ahead its cold lines, nearer the bucket they name. */
-static inline void prefetch_cold(const struct flow_table *t, uint32_t index)
-{
-    const char *cold = (const char *)&t->cold[index];
-
-    for (size_t line = 0; line < sizeof(struct flow_cold); line += CACHE_LINE)
-        prefetch_write(cold + line);
-}
-
+/* The bucket that the cold lines, asked for before, name. */
 static inline void prefetch_bucket(const struct flow_table *t, uint32_t index)
 {
     prefetch_write(&t->bucket[bucket_first(t, t->cold[index].hash)]);
@@ -117,7 +108,7 @@ static inline void prefetch_visit(const struct flow_table *t, uint32_t position,
         if (t->deltas)
             prefetch_write(&t->cold[far].conn_start_ns);
     } else if (is_due(h, tick)) {
-        prefetch_cold(t, far);
+        flow_prefetch_cold(t, far);
     }
     if (is_due(&t->hot[near], tick))
         prefetch_bucket(t, near);
@@ -159,7 +150,7 @@ bool flow_table_drain(struct flow_table *t, struct flow_out *out)
             return false;
         if (h->kind == KIND_KEY)
             continue;
-        prefetch_cold(t, t->position + PREFETCH_FLOWS);
+        flow_prefetch_cold(t, t->position + PREFETCH_FLOWS);
         prefetch_bucket(t, t->position + PREFETCH_FLOWS / 2);
         flow_finish(t, t->position, flow_is_closed(h) ? END_DETECTED : END_FORCED, out);
     }

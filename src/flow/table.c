@@ -15,7 +15,7 @@
 #define MIN_BUCKETS 4
 #define FIRST_BUCKETS 4096 /* of a table that grows: 256 KiB */
 #define BUCKET_FLOWS 5     /* on average, before a table that grows gets more buckets */
-#define PADDING 16 /* entries behind the last that a prefetch may name */
+#define PADDING 16         /* entries behind the last that a prefetch may name */
 
 #define FLOW_OCTETS                                                                                \
     (sizeof(struct flow_hot) + sizeof(struct flow_cold) + sizeof(struct flow_key6) +               \

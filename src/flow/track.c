@@ -17,7 +17,8 @@
  * matter from 8 on. */
 #define CHUNK 16u
 
-#define RESTLESS_SHARE 8 /* a burst with more than this part unsettled: the next will be so, too */
+#define RESTLESS_SHARE 8 /* a burst with more than this part unsettled: the next will be so, too   \
+                          */
 
 #define PROMOTE_PACKETS 4 /* of one side within a turn, while the table is nearly full */
 
@@ -347,8 +348,7 @@ static void prefetch_newcomer(const struct flow_table *t, uint32_t hash)
     if (!index)
         return;
     prefetch_write(&t->hot[index]);
-    for (size_t line = 0; line < sizeof(struct flow_cold); line += CACHE_LINE)
-        prefetch_write((const char *)&t->cold[index] + line);
+    flow_prefetch_cold(t, index);
 }
 
 /* Second pass: candidates by tag, hot lines on their way. */
@@ -386,7 +386,8 @@ static inline bool likely_changes(const struct flow_hot *h, unsigned side, const
 }
 
 /* Between the second and the third pass, where flows are young: the hot lines are there. */
-static __attribute__((noinline)) void pass_changes(struct flow_table *t, const struct packet *packet, struct span span)
+static __attribute__((noinline)) void pass_changes(struct flow_table *t,
+                                                   const struct packet *packet, struct span span)
 {
     for (uint32_t i = span.from; i < span.to; i++) {
         const struct flow_probe *probe = &t->probe[i];
