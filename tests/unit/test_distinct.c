@@ -1,16 +1,9 @@
 #include "host_fixture.h"
 
 #include "hosts/distinct.h"
+#include "mix.h"
 
 #define TRIALS 40
-
-static uint64_t mix(uint64_t x)
-{
-    x += 0x9e3779b97f4a7c15u;
-    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
-    return x ^ x >> 31;
-}
 
 static void exact_to_32(void **state)
 {

@@ -5,14 +5,7 @@
 #include <cmocka.h>
 
 #include "flow/rate.h"
-
-static uint64_t mix(uint64_t x)
-{
-    x += 0x9e3779b97f4a7c15u;
-    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
-    return x ^ x >> 31;
-}
+#include "mix.h"
 
 /* Seconds come in any order: each key has its own count. */
 static void keys_are_counted_apart(void **state)

@@ -5,16 +5,9 @@
 #include <cmocka.h>
 
 #include "base/sketch.h"
+#include "mix.h"
 
 #define TRIALS 40
-
-static uint64_t mix(uint64_t x)
-{
-    x += 0x9e3779b97f4a7c15u;
-    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
-    return x ^ x >> 31;
-}
 
 static void estimates_are_near(void **state)
 {
