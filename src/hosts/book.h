@@ -96,8 +96,8 @@ struct book_host *book_find(struct book *, const struct host_key *);
 /* What changed since the last call: indices into host. The list lives until the next merge. */
 const uint32_t *book_take_changed(struct book *, uint32_t *count);
 
-/* Hosts that made room since the last call, of those whose `told` was set since then; in the windows
- * that were current at the last merge. The list lives until the next merge. */
+/* Hosts that made room since the last call, of those whose `told` was set since then; in the
+ * windows that were current at the last merge. The list lives until the next merge. */
 const struct book_gone *book_take_gone(struct book *, uint32_t *count);
 
 /* False when the host has nothing in the window that is current at clock_ns. */

@@ -559,20 +559,13 @@ static bool number(const char *name, const char *text, uint64_t low, uint64_t hi
 }
 
 static const struct option options[] = {
-    {"flows", required_argument, NULL, 'n'},
-    {"family", required_argument, NULL, 'f'},
-    {"mix", required_argument, NULL, 'm'},
-    {"passes", required_argument, NULL, 'p'},
-    {"cpu", required_argument, NULL, 'c'},
-    {"fill", required_argument, NULL, 'l'},
-    {"deltas", no_argument, NULL, 'd'},
-    {"phases", no_argument, NULL, 'P'},
-    {"quick", no_argument, NULL, 'q'},
-    {"hosts", no_argument, NULL, 'h'},
-    {"hunts", no_argument, NULL, 'u'},
-    {"active", required_argument, NULL, 'a'},
-    {"export", no_argument, NULL, 'e'},
-    {0},
+    {"flows", required_argument, NULL, 'n'}, {"family", required_argument, NULL, 'f'},
+    {"mix", required_argument, NULL, 'm'},   {"passes", required_argument, NULL, 'p'},
+    {"cpu", required_argument, NULL, 'c'},   {"fill", required_argument, NULL, 'l'},
+    {"deltas", no_argument, NULL, 'd'},      {"phases", no_argument, NULL, 'P'},
+    {"quick", no_argument, NULL, 'q'},       {"hosts", no_argument, NULL, 'h'},
+    {"hunts", no_argument, NULL, 'u'},       {"active", required_argument, NULL, 'a'},
+    {"export", no_argument, NULL, 'e'},      {0},
 };
 
 static bool is_mix(const char *name)
