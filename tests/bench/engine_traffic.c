@@ -5,8 +5,7 @@
 #include "base/bytes.h"
 #include "weir/wire.h"
 
-#define PAYLOAD_LEN 10u
-#define FRAME4_LEN 64u
+#define FRAME6_MIN 84u
 #define HANDSHAKE_ROUNDS 3u
 #define CLIENT_TTL 64
 #define SERVER_TTL 57
@@ -50,15 +49,30 @@ static uint64_t permute(const struct traffic *traffic, uint64_t round, uint64_t 
     return i;
 }
 
+uint32_t traffic_frame_len(const struct traffic *traffic)
+{
+    uint32_t least = traffic->family == 4 ? TRAFFIC_FRAME_MIN : FRAME6_MIN;
+
+    return traffic->frame_len < least ? least : traffic->frame_len;
+}
+
+/* Of a segment that fills its frame; a datagram has as much, though its header is shorter. */
+static uint32_t payload_len(const struct traffic *traffic)
+{
+    uint32_t ip_len = traffic->family == 4 ? IP4_LEN : IP6_LEN;
+
+    return traffic_frame_len(traffic) - ETHERNET_LEN - ip_len - TCP_LEN;
+}
+
 /* Segment k of a connection that sends data, data, data, ACK in turns of client and server. */
-static void data_segment(struct segment *s, uint64_t k)
+static void data_segment(struct segment *s, uint64_t k, uint32_t len)
 {
     uint32_t cycles = (uint32_t)(k / 4), phase = (uint32_t)(k % 4);
-    uint32_t client = PAYLOAD_LEN * (2 * cycles + (phase > 0) + (phase > 2));
-    uint32_t server = PAYLOAD_LEN * (cycles + (phase > 1));
+    uint32_t client = len * (2 * cycles + (phase > 0) + (phase > 2));
+    uint32_t server = len * (cycles + (phase > 1));
 
     s->reply = phase & 1;
-    s->payload = phase == 3 ? 0 : PAYLOAD_LEN;
+    s->payload = phase == 3 ? 0 : len;
     s->flags = s->payload ? TCP_ACK | TCP_PSH : TCP_ACK;
     s->seq += s->reply ? server : client;
     s->ack += s->reply ? client : server;
@@ -77,16 +91,49 @@ static void known_segment(const struct traffic *traffic, uint64_t n, struct segm
     if (round < HANDSHAKE_ROUNDS)
         s->flags = handshake[round];
     else
-        data_segment(s, round - HANDSHAKE_ROUNDS);
+        data_segment(s, round - HANDSHAKE_ROUNDS, payload_len(traffic));
 }
 
-static void new_segment(uint64_t n, struct segment *s)
+static void new_segment(const struct traffic *traffic, uint64_t connection, struct segment *s)
 {
-    s->connection = n;
-    s->udp = n & 1;
+    s->connection = connection;
+    s->udp = connection & 1;
     s->flags = TCP_SYN;
-    s->seq = (uint32_t)mix(n);
-    s->payload = s->udp ? PAYLOAD_LEN : 0;
+    s->seq = (uint32_t)mix(connection);
+    s->payload = s->udp ? payload_len(traffic) : 0;
+}
+
+/* A turn of the sweep, which may begin behind the handshakes. */
+static uint64_t known_alone(const struct traffic *traffic)
+{
+    return (HANDSHAKE_ROUNDS + TRAFFIC_TURN) * traffic->flows;
+}
+
+uint64_t traffic_ready(const struct traffic *traffic)
+{
+    return known_alone(traffic) + (traffic->new_percent ? traffic->room : 0);
+}
+
+uint64_t traffic_newcomers(const struct traffic *traffic, uint64_t n)
+{
+    const uint64_t alone = known_alone(traffic), ready = traffic_ready(traffic);
+
+    if (traffic->new_percent == 0 || traffic->new_percent == 100)
+        return traffic->new_percent ? n : 0;
+    if (n < ready)
+        return n < alone ? 0 : n - alone;
+    return traffic->room + (n - ready) * traffic->new_percent / 100;
+}
+
+/* Newcomers are numbered from 0 on, or behind the known connections. */
+static void next_segment(const struct traffic *traffic, uint64_t n, struct segment *s)
+{
+    uint64_t newcomers = traffic_newcomers(traffic, n);
+
+    if (traffic_newcomers(traffic, n + 1) == newcomers)
+        known_segment(traffic, n - newcomers, s);
+    else
+        new_segment(traffic, newcomers + (traffic->new_percent == 100 ? 0 : traffic->flows), s);
 }
 
 static uint8_t *write_ip4(uint8_t *ip, const struct segment *s, uint32_t l4_len, uint64_t random)
@@ -140,21 +187,13 @@ static void write_l4(uint8_t *l4, const struct segment *s, uint32_t l4_len, uint
     put_be16(l4 + 16, (uint32_t)mix(random ^ s->seq) | 1);
 }
 
-uint32_t traffic_frame_len(const struct traffic *traffic)
-{
-    return traffic->family == 4 ? FRAME4_LEN : TRAFFIC_FRAME_MAX;
-}
-
 void traffic_write(const struct traffic *traffic, uint64_t n, uint8_t *frame)
 {
     static const uint8_t ethernet[12] = {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2};
     struct segment s = {0};
     uint8_t *ip = frame + ETHERNET_LEN;
 
-    if (traffic->fresh)
-        new_segment(n, &s);
-    else
-        known_segment(traffic, n, &s);
+    next_segment(traffic, n, &s);
     uint32_t l4_len = (s.udp ? UDP_LEN : TCP_LEN) + s.payload;
     uint64_t random = mix(s.connection + traffic->seed);
     memcpy(frame, ethernet, sizeof(ethernet));
