@@ -4,6 +4,8 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
+
 BENCH = Path(__file__).resolve().parent
 BUILD = Path(os.environ.get("WEIR_BUILD") or BENCH.parents[1] / "build")
 
@@ -12,16 +14,40 @@ def curve(*options):
     return subprocess.run([BENCH / "curve", "--build", BUILD, *options], capture_output=True, text=True, check=False)
 
 
-def test_every_point_has_its_floor():
-    done = curve("--rounds", "1", "--flows", "1000,2000", "--family", "4")
+def points(*options):
+    done = curve(*options)
     assert done.returncode == 0, done.stderr
-    points = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [(p["mix"], p["flows"]) for p in points] == [("known", 1000), ("known", 2000), ("new", 1000), ("new", 2000)]
-    for point in points:
-        assert 0 < point["floor_ns"] < point["engine_ns"]
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_every_point_of_the_engine_has_its_floor():
+    got = points("--part", "engine", "--rounds", "1", "--flows", "1000,2000", "--new", "0,10,100", "--family", "4", "--frame", "64,512")
+    grid = [(64, new, flows) for new in (0, 10, 100) for flows in (1000, 2000)] + [(512, 0, 1000), (512, 0, 2000)]
+    assert [(p["frame_len"], p["new_percent"], p["flows"]) for p in got] == grid
+    assert {p["new_percent"]: p["mix"] for p in got} == {0: "known", 10: "mixed", 100: "new"}
+    for point in got:
+        assert point["kind"] == "engine" and 0 < point["floor_ns"] < point["engine_ns"]
         assert point["engine_ns_least"] <= point["engine_ns"] <= point["engine_ns_most"]
 
 
+def test_the_whole_grid_is_the_product_of_its_axes():
+    got = points("--part", "engine", "--rounds", "1", "--all", "--flows", "1000", "--new", "0,100", "--frame", "64,512")
+    assert len(got) == 8
+    assert {(p["frame_len"], p["family"]) for p in got} == {(64, 4), (84, 6), (512, 4), (512, 6)}
+
+
 def test_what_cannot_be_measured_is_said():
-    done = curve("--rounds", "1", "--flows", "17000000")
+    done = curve("--part", "engine", "--rounds", "1", "--flows", "67108865", "--new", "0")
     assert done.returncode == 1 and "engine: --flows" in done.stderr and not done.stdout
+
+
+def memory_available():
+    with open("/proc/meminfo", encoding="ascii") as lines:
+        return int(next(line for line in lines if line.startswith("MemAvailable")).split()[1]) * 1024
+
+
+@pytest.mark.skipif(memory_available() > 30e9, reason="much memory here")
+def test_too_little_memory_leaves_a_point_out_and_says_so():
+    flows = 67_000_000  # 34 GB
+    (point,) = points("--part", "engine", "--rounds", "1", "--flows", str(flows), "--new", "0", "--family", "4", "--frame", "64")
+    assert point["flows"] == flows and "not enough memory" in point["left_out"] and "engine_ns" not in point
