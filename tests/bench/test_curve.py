@@ -1,6 +1,7 @@
 """The curve's points come out, whole, and its errors are lines."""
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -51,3 +52,16 @@ def test_too_little_memory_leaves_a_point_out_and_says_so():
     flows = 67_000_000  # 34 GB
     (point,) = points("--part", "engine", "--rounds", "1", "--flows", str(flows), "--new", "0", "--family", "4", "--frame", "64")
     assert point["flows"] == flows and "not enough memory" in point["left_out"] and "engine_ns" not in point
+
+
+def test_peers_read_the_same_captures(tmp_path):
+    got = points("--part", "peers", "--rounds", "1", "--flows", "1000,2000", "--packets", "10000", "--dir", tmp_path,
+                 "--sensor", "softflowd", "--peer", f"again={BUILD / 'tests/bench/pcap_floor'} {{}}", "--peer", "bad=false {}")
+    by_name = {(p["flows"], p["program"]): p for p in got}
+    assert set(by_name) == {(flows, name) for flows in (1000, 2000) for name in ("floor", "weir", "softflowd", "again", "bad")}
+    for (_, name), point in by_name.items():
+        assert point["kind"] == "peer" and point["packets"] == 10000
+        assert ("left_out" in point) == (name == "bad" or name == "softflowd" and not shutil.which(name))
+        assert "left_out" in point or point["ns_per_packet"] > 0 < point["floor_ns"]
+    assert "bad failed with 1" in by_name[1000, "bad"]["left_out"]
+    assert not list(tmp_path.iterdir())

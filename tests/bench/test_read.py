@@ -2,11 +2,14 @@
 import hashlib
 import json
 import os
+import shutil
 import struct
 import subprocess
 from pathlib import Path
 
 import pytest
+
+import peers
 
 BENCH = Path(__file__).resolve().parent
 BUILD = Path(os.environ.get("WEIR_BUILD") or BENCH.parents[1] / "build")
@@ -50,13 +53,31 @@ def test_wrong_arguments_are_refused():
         assert subprocess.run([BUILD / "tests/bench/gen_capture", *arguments], capture_output=True).returncode == 2
 
 
-def test_read_prints_figures_and_ratios(tmp_path):
-    run = subprocess.run([BENCH / "read", "--build", BUILD, "--rounds", "1", "--scale", "0.002", "--dir", tmp_path, "--clean",
-                          "--peer", f"again={BUILD / 'tests/bench/pcap_floor'} {{}}"], capture_output=True, text=True)
+def read(folder, *options):
+    run = subprocess.run([BENCH / "read", "--build", BUILD, "--rounds", "1", "--scale", "0.002", "--dir", folder, "--clean",
+                          *options], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
-    lines = [json.loads(line) for line in run.stdout.splitlines()]
+    assert not list(folder.iterdir())
+    return [json.loads(line) for line in run.stdout.splitlines()]
+
+
+def test_read_prints_figures_and_ratios(tmp_path):
+    lines = read(tmp_path, "--sensor", "softflowd", "--peer", f"again={BUILD / 'tests/bench/pcap_floor'} {{}}")
     figures = {(line["capture"], line["program"]) for line in lines if "program" in line}
     ratios = [line for line in lines if "weir_to_floor" in line]
     assert {(name, program) for name in ("zipf", "million", "imix") for program in ("floor", "weir", "again")} <= figures
     assert len(ratios) == 3 and all(line["weir_to_floor"] > 0 < line["weir_to_again"] for line in ratios)
-    assert not list(tmp_path.iterdir())
+
+
+def test_every_sensor_that_is_installed_takes_part(tmp_path):
+    programs = {line["program"]: line for line in read(tmp_path, "--capture", "zipf") if "program" in line}
+    assert set(programs) == {"floor", "weir", *(name for name in peers.SENSORS if shutil.which(name))}
+    assert all(line["cpu_s"] > 0 for line in programs.values())
+    assert all(line["packets_counted"] == line["packets"] for line in programs.values() if "packets_counted" in line)
+    assert ("packets_counted" in programs.get("pmacctd", {})) == bool(shutil.which("pmacctd"))
+
+
+def test_a_program_that_fails_ends_the_benchmark(tmp_path):
+    run = subprocess.run([BENCH / "read", "--build", BUILD, "--rounds", "1", "--scale", "0.002", "--dir", tmp_path, "--clean",
+                          "--capture", "zipf", "--sensor", "softflowd", "--peer", "bad=false {}"], capture_output=True, text=True)
+    assert run.returncode == 1 and "bad failed with 1" in run.stderr
