@@ -1,5 +1,6 @@
 #include "capture/file.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <pcap/pcap.h>
 #include <stdlib.h>
@@ -7,6 +8,7 @@
 
 #include "capture/filter.h"
 #include "capture/link.h"
+#include "capture/pcap_walk.h"
 #include "capture/stream.h"
 #include "weir/packet.h"
 
@@ -15,19 +17,23 @@
 #define ARENA_SIZE (4 * FRAME_MAX) /* a burst ends early when the next frame might not fit */
 #define NAME_SHOWN 180             /* of a long path, so that the reason fits behind it */
 
+static_assert(PCAP_WALK_RECORD + FRAME_MAX <= CAPTURE_STREAM_KEPT, "a packet fits");
+
 struct file_capture {
     struct capture base;
     struct capture_stream stream;
     pcap_t *pcap;
     struct bpf_program program;
     bool filtering;
+    bool walking; /* packets are taken where they lie */
+    struct pcap_walk walk;
     uint16_t port;
     uint8_t link;
     enum capture_status status;
     struct capture_stats stats;
     struct burst *burst; /* being filled */
     size_t arena_used;
-    uint8_t *arena; /* the frames of a burst */
+    uint8_t *arena; /* the frames of a burst, where libpcap gave them */
     char *name;
     char error[CAPTURE_ERROR_MAX];
     char warning[CAPTURE_ERROR_MAX];
@@ -57,35 +63,75 @@ static uint32_t wire_length(const struct pcap_pkthdr *h)
     return h->len > h->caplen ? h->len : h->caplen;
 }
 
-static void frame_add(struct file_capture *f, const struct pcap_pkthdr *h, const uint8_t *data)
+/* libpcap's memory for a frame holds the next one soon. */
+static const uint8_t *frame_keep(struct file_capture *f, const uint8_t *data, uint32_t len)
 {
-    struct packet *p = &f->burst->packet[f->burst->count++];
-    uint32_t len = h->caplen < FRAME_MAX ? h->caplen : FRAME_MAX;
     uint8_t *frame = f->arena + f->arena_used;
 
     memcpy(frame, data, len);
     f->arena_used += (len + FRAME_ALIGN - 1) / FRAME_ALIGN * FRAME_ALIGN;
     if (f->arena_used > ARENA_SIZE - FRAME_MAX)
         pcap_breakloop(f->pcap);
+    return frame;
+}
+
+static void frame_add(struct file_capture *f, const struct pcap_pkthdr *h, const uint8_t *frame)
+{
+    struct packet *p = &f->burst->packet[f->burst->count++];
+
     p->data = frame;
     p->ts_ns = timestamp_ns(&h->ts);
-    p->cap_len = len;
+    p->cap_len = h->caplen < FRAME_MAX ? h->caplen : FRAME_MAX;
     p->wire_len = wire_length(h);
     p->port = f->port;
     p->link = f->link;
+}
+
+static bool frame_passes(struct file_capture *f, const struct pcap_pkthdr *h, const uint8_t *data)
+{
+    f->stats.received++;
+    if (!f->filtering || pcap_offline_filter(&f->program, h, data))
+        return true;
+    f->stats.filtered++;
+    f->stats.filtered_octets += wire_length(h);
+    return false;
 }
 
 static void frame_take(uint8_t *user, const struct pcap_pkthdr *h, const uint8_t *data)
 {
     struct file_capture *f = (struct file_capture *)user;
 
-    f->stats.received++;
-    if (f->filtering && !pcap_offline_filter(&f->program, h, data)) {
-        f->stats.filtered++;
-        f->stats.filtered_octets += wire_length(h);
-        return;
+    if (frame_passes(f, h, data))
+        frame_add(f, h, frame_keep(f, data, h->caplen < FRAME_MAX ? h->caplen : FRAME_MAX));
+}
+
+/* Takes packets at hand where they lie. */
+static enum pcap_walk_step frames_walk(struct file_capture *f)
+{
+    struct capture_stream *s = &f->stream;
+    enum pcap_walk_step step = PCAP_WALK_PACKET;
+    struct pcap_pkthdr h;
+    const uint8_t *frame;
+
+    while (f->burst->count < PACKET_BURST_MAX && step == PCAP_WALK_PACKET) {
+        step = pcap_walk_next(&f->walk, &s->at, s->end, &h, &frame);
+        if (step == PCAP_WALK_PACKET && frame_passes(f, &h, frame))
+            frame_add(f, &h, frame);
     }
-    frame_add(f, h, data);
+    return step;
+}
+
+/* Returns as pcap_dispatch(). Packets that are at hand do not wait for the next block, nor may they
+ * be held any more when it is read. What is not as usual, and the end, is libpcap's affair. */
+static int frames_fill(struct file_capture *f)
+{
+    enum pcap_walk_step step = f->walking ? frames_walk(f) : PCAP_WALK_ODD;
+
+    while (!f->burst->count && step == PCAP_WALK_MORE && capture_stream_more(&f->stream) > 0)
+        step = frames_walk(f);
+    if (f->burst->count)
+        return 1;
+    return pcap_dispatch(f->pcap, f->walking ? 1 : PACKET_BURST_MAX, frame_take, (uint8_t *)f);
 }
 
 /* libpcap stops at the first interface that differs from the first one of a pcapng file. */
@@ -104,14 +150,13 @@ static void explain_mixed_links(struct file_capture *f, unsigned linktype)
 
 static void explain_error(struct file_capture *f)
 {
-    const char *text = pcap_geterr(f->pcap);
+    const char *text = pcap_geterr(f->pcap), *why = capture_stream_error(&f->stream);
     unsigned linktype;
 
     if (sscanf(text, "an interface has a type %u different", &linktype) == 1)
         explain_mixed_links(f, linktype);
     else
-        snprintf(f->error, sizeof(f->error), "%s: %s", f->name,
-                 f->stream.error ? f->stream.error : text);
+        snprintf(f->error, sizeof(f->error), "%s: %s", f->name, why ? why : text);
 }
 
 static enum capture_status file_receive(struct capture *capture, struct burst *burst)
@@ -124,7 +169,7 @@ static enum capture_status file_receive(struct capture *capture, struct burst *b
     f->burst = burst;
     f->arena_used = 0;
     /* After a burst that ended early the next call may be told so again: a burst of none. */
-    int n = pcap_dispatch(f->pcap, PACKET_BURST_MAX, frame_take, (uint8_t *)f);
+    int n = frames_fill(f);
     if (n == PCAP_ERROR) {
         explain_error(f);
         f->status = CAPTURE_ERROR;
@@ -170,28 +215,33 @@ static const struct capture_ops file_ops = {
     .close = file_close,
 };
 
-static bool is_empty(FILE *file)
+static int not_a_capture(struct file_capture *f, const char *text, char error[CAPTURE_ERROR_MAX])
 {
-    int c = getc(file);
+    const char *why = capture_stream_error(&f->stream);
 
-    return c == EOF ? !ferror(file) : ungetc(c, file) == EOF;
+    snprintf(error, CAPTURE_ERROR_MAX, "%s: not a capture: %s", f->name, why ? why : text);
+    return -EBADMSG;
 }
 
 static int pcap_start(struct file_capture *f, char error[CAPTURE_ERROR_MAX])
 {
     char text[PCAP_ERRBUF_SIZE];
+    struct capture_stream *s = &f->stream;
+    int more = capture_stream_more(s);
 
-    if (is_empty(f->stream.file)) {
-        snprintf(error, CAPTURE_ERROR_MAX, "%s: not a capture: empty file", f->name);
-        return -EBADMSG;
-    }
-    f->pcap =
-        pcap_fopen_offline_with_tstamp_precision(f->stream.file, PCAP_TSTAMP_PRECISION_NANO, text);
-    if (f->pcap)
-        return 0;
-    snprintf(error, CAPTURE_ERROR_MAX, "%s: not a capture: %s", f->name,
-             f->stream.error ? f->stream.error : text);
-    return -EBADMSG;
+    if (more == 0)
+        return not_a_capture(f, "empty file", error);
+    if (more < 0)
+        return not_a_capture(f, strerror(errno), error);
+    f->walking = s->end - s->at >= PCAP_WALK_HEAD && pcap_walk_init(&f->walk, s->at);
+    if (!f->walking)
+        capture_stream_by_file(s);
+    f->pcap = pcap_fopen_offline_with_tstamp_precision(s->file, PCAP_TSTAMP_PRECISION_NANO, text);
+    if (!f->pcap)
+        return not_a_capture(f, text, error);
+    f->walk.snapshot = (uint32_t)pcap_snapshot(f->pcap);
+    f->walk.len_max = FRAME_MAX;
+    return 0;
 }
 
 static int link_start(struct file_capture *f, const struct capture_filter *filter,

@@ -24,6 +24,7 @@ struct capture_filter;
  * - wire_len >= cap_len, and cap_len <= 256 KiB.
  * - Link types that decode does not know are delivered as LINK_UNSUPPORTED, unfiltered.
  * - Packets before a damaged or cut record are delivered first, then CAPTURE_ERROR.
+ * - What a pipe has brought of a pcap file is delivered without waiting for more.
  */
 int capture_file_open(const char *path, const struct capture_filter *filter, uint16_t port,
                       struct capture **out, char error[CAPTURE_ERROR_MAX]);

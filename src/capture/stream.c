@@ -1,99 +1,86 @@
 #include "capture/stream.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdio_ext.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
 
-/* zlib gives nothing of the read in which it meets damage, so a read is short there. */
-#define GZIP_BUFFER (16 * 1024)
+#include "capture/unpack.h"
 
 const char *capture_stream_name(const char *path)
 {
     return strcmp(path, "-") == 0 ? "standard input" : path;
 }
 
-static const char *gzip_error(gzFile gz)
+/* Returns as unpack_read(). */
+static ssize_t stream_take(struct capture_stream *s, uint8_t *out, size_t size)
 {
-    int code;
+    ssize_t n = s->failed ? -1 : unpack_read(s->unpack, out, size);
 
-    gzerror(gz, &code);
-    switch (code) {
-    case Z_OK:
-        return NULL;
-    case Z_ERRNO:
-        return strerror(errno);
-    case Z_BUF_ERROR:
-        return "gzip data end too early";
-    case Z_MEM_ERROR:
-        return "out of memory";
-    default:
-        return "gzip data are damaged";
-    }
+    if (n < 0)
+        errno = s->failed = s->failed ? s->failed : errno;
+    return n;
 }
 
-/* gzread() reports a cut file as a normal end and tells so only here. */
-static ssize_t gzip_read(void *cookie, char *buffer, size_t size)
+int capture_stream_more(struct capture_stream *s)
 {
-    struct capture_stream *s = cookie;
-    int n = gzread(s->gz, buffer, (unsigned)size);
+    const size_t kept = (size_t)(s->end - s->at);
+    uint8_t *block = s->memory + CAPTURE_STREAM_KEPT;
 
-    if (n > 0)
-        return n;
-    s->error = gzip_error(s->gz);
-    if (!s->error)
-        return 0;
-    errno = EIO;
-    return -1;
+    assert(kept <= CAPTURE_STREAM_KEPT);
+    memmove(block - kept, s->at, kept);
+    s->at = block - kept;
+    s->end = block;
+    ssize_t n = stream_take(s, block, CAPTURE_STREAM_BLOCK);
+    if (n <= 0)
+        return (int)n;
+    s->end = block + n;
+    return 1;
 }
 
-static int gzip_close(void *cookie)
+static ssize_t stream_read(void *cookie, char *buffer, size_t size)
+{
+    struct capture_stream *s = cookie;
+    size_t n = (size_t)(s->end - s->at) < size ? (size_t)(s->end - s->at) : size;
+
+    if (!n)
+        return stream_take(s, (uint8_t *)buffer, size);
+    memcpy(buffer, s->at, n);
+    s->at += n;
+    return (ssize_t)n;
+}
+
+void capture_stream_by_file(struct capture_stream *s)
+{
+    setvbuf(s->file, s->buffer, _IOFBF, sizeof(s->buffer));
+}
+
+static int stream_close(void *cookie)
 {
     struct capture_stream *s = cookie;
 
-    gzclose_r(s->gz);
-    s->gz = NULL;
+    unpack_close(s->unpack);
+    s->unpack = NULL;
     return 0;
 }
 
-static FILE *gzip_open(struct capture_stream *s, int fd)
+/* Without a buffer: what was at hand must not have gone into the FILE. */
+static int file_open(struct capture_stream *s)
 {
-    static const cookie_io_functions_t functions = {.read = gzip_read, .close = gzip_close};
+    static const cookie_io_functions_t functions = {.read = stream_read, .close = stream_close};
 
-    s->gz = gzdopen(fd, "r");
-    if (!s->gz) {
-        close(fd);
-        return NULL;
+    s->file = fopencookie(s, "r", functions);
+    if (!s->file) {
+        stream_close(s);
+        return -ENOMEM;
     }
-    FILE *file = fopencookie(s, "r", functions);
-    if (!file)
-        gzip_close(s);
-    return file;
-}
-
-static FILE *plain_open(int fd)
-{
-    FILE *file = fdopen(fd, "r");
-
-    if (!file)
-        close(fd);
-    return file;
-}
-
-/* A pipe cannot be looked into, so it goes through zlib, which passes plain octets as they are. */
-static bool needs_gzip(int fd, const struct stat *st)
-{
-    static const unsigned char magic[2] = {0x1f, 0x8b}; /* RFC 1952 §2.3.1 */
-    unsigned char start[2];
-    off_t here = S_ISREG(st->st_mode) ? lseek(fd, 0, SEEK_CUR) : -1;
-
-    if (here < 0)
-        return true;
-    return pread(fd, start, sizeof(start), here) == (ssize_t)sizeof(start) &&
-           memcmp(start, magic, sizeof(magic)) == 0;
+    setvbuf(s->file, NULL, _IONBF, 0);
+    __fsetlocking(s->file, FSETLOCKING_BYCALLER);
+    return 0;
 }
 
 static int input_open(const char *path, struct stat *st)
@@ -117,29 +104,29 @@ int capture_stream_open(const char *path, struct capture_stream *stream,
                         char error[CAPTURE_ERROR_MAX])
 {
     struct stat st;
-    int fd = input_open(path, &st);
+    int status = input_open(path, &st);
 
-    memset(stream, 0, sizeof(*stream));
-    if (fd >= 0) {
-        errno = ENOMEM;
-        stream->octets_total = S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
-        stream->file = needs_gzip(fd, &st) ? gzip_open(stream, fd) : plain_open(fd);
-        fd = stream->file ? fd : -errno;
+    memset(stream, 0, offsetof(struct capture_stream, memory));
+    stream->at = stream->end = stream->memory + CAPTURE_STREAM_KEPT;
+    if (status >= 0)
+        status = unpack_open(status, &stream->unpack);
+    if (status >= 0)
+        status = file_open(stream);
+    if (status < 0) {
+        snprintf(error, CAPTURE_ERROR_MAX, "%.180s: %s", capture_stream_name(path),
+                 strerror(-status));
+        return status;
     }
-    if (fd < 0) {
-        snprintf(error, CAPTURE_ERROR_MAX, "%.180s: %s", capture_stream_name(path), strerror(-fd));
-        return fd;
-    }
-    /* by itself glibc reads 4 KiB at a time, one system call per 50 small packets */
-    setvbuf(stream->file, stream->buffer, _IOFBF,
-            stream->gz ? GZIP_BUFFER : CAPTURE_STREAM_BUFFER);
-    __fsetlocking(stream->file, FSETLOCKING_BYCALLER);
+    stream->octets_total = S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
     return 0;
+}
+
+const char *capture_stream_error(const struct capture_stream *stream)
+{
+    return unpack_error(stream->unpack);
 }
 
 uint64_t capture_stream_offset(const struct capture_stream *stream)
 {
-    off_t offset = stream->gz ? gzoffset(stream->gz) : ftello(stream->file);
-
-    return offset > 0 ? (uint64_t)offset : 0;
+    return unpack_offset(stream->unpack);
 }
