@@ -3,11 +3,15 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 BENCH = Path(__file__).resolve().parent
+sys.path.append(str(BENCH.parent / "e2e"))
+import lab  # noqa: E402
+
 BUILD = Path(os.environ.get("WEIR_BUILD") or BENCH.parents[1] / "build")
 
 
@@ -65,3 +69,25 @@ def test_peers_read_the_same_captures(tmp_path):
         assert "left_out" in point or point["ns_per_packet"] > 0 < point["floor_ns"]
     assert "bad failed with 1" in by_name[1000, "bad"]["left_out"]
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(lab.MISSING is not None, reason=lab.MISSING or "")
+@pytest.mark.skipif(not (BUILD / "tests/harness/blast").exists(), reason="built without AF_XDP")
+def test_what_is_sent_to_a_live_sensor_is_delivered_or_lost():
+    got = points("--part", "loss", "--quick", "--seconds", "0.2", "--flows", "1000,2000000", "--new", "10", "--family", "4", "--frame", "64")
+    tried = [p for p in got if p["kind"] == "loss"]
+    assert {p["program"] for p in tried} == {"floor", "weir"}
+    for p in tried:
+        assert p["sent"] == p["delivered"] + p["missed"] > 0 < p["worker_cpu_s"]
+        assert p["loss_percent"] == round(100 * p["missed"] / p["sent"], 3)
+    first, second = [p for p in got if p["kind"] == "lossless"]
+    lossless = [p["packets_per_second"] for p in tried if p["program"] == "weir" and not p["missed"]]
+    assert first["packets_per_second"] == max(lossless, default=0) and first["floor_packets_per_second"] > 0
+    assert second["flows"] == 2_000_000 and "left_out" in second
+
+
+def test_without_a_lab_the_loss_is_left_out_with_the_reason():
+    done = subprocess.run(["setpriv", "--bounding-set=-all", "--inh-caps=-all", BENCH / "curve", "--build", BUILD, "--part", "loss"],
+                          capture_output=True, text=True, check=False)
+    (line,) = done.stdout.splitlines()
+    assert done.returncode == 0 and "rights" in json.loads(line)["left_out"], done.stderr

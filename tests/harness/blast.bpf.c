@@ -86,6 +86,19 @@ static __always_inline int is_due(struct blast_state *s)
     return 1;
 }
 
+/* Which client's packet this one is, and whether an answer to it. */
+static __always_inline __u32 client_of(__u64 number, __u32 thread, __u32 *back)
+{
+    __u64 newcomers = number * plan.new_percent / 100;
+
+    *back = 0;
+    if ((number + 1) * plan.new_percent / 100 > newcomers)
+        return BLAST_NEWCOMERS + (thread << 24) + ((__u32)newcomers & 0xffffff);
+    number -= newcomers;
+    *back = plan.both_ways ? number & 1 : 0;
+    return thread * BLAST_FLOWS_MAX + (__u32)((plan.both_ways ? number / 2 : number) % plan.flows);
+}
+
 SEC("xdp")
 int blast(struct xdp_md *frame)
 {
@@ -96,9 +109,7 @@ int blast(struct xdp_md *frame)
     if (!s || s->made >= s->limit || (plan.gap_ns && !is_due(s)))
         return XDP_DROP;
     __u64 number = s->made;
-    __u32 back = plan.both_ways ? number & 1 : 0;
-    __u32 flow = (__u32)((plan.both_ways ? number / 2 : number) % plan.flows);
-    __u32 client = thread * BLAST_FLOWS_MAX + flow;
+    __u32 back, client = client_of(number, thread, &back);
     int status =
         plan.ip6 ? packet6(data, end, client, back) : packet4(data, end, number, client, back);
     if (status != 0)

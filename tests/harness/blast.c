@@ -2,11 +2,13 @@
  * Sends made packets out of an interface as fast as the kernel can, or at an even pace, and says
  * exactly how many left it: for labs of network namespaces, where nobody else sends.
  *
- *     blast [-n PACKETS] [-t SECONDS] [-r PER_SECOND] [-f FLOWS] [-s OCTETS] [-j THREADS] [-b] [-6]
- *           INTERFACE
+ *     blast [-n PACKETS] [-t SECONDS] [-r PER_SECOND] [-f FLOWS] [-w PERCENT] [-s OCTETS] [-j
+ * THREADS]
+ *           [-b] [-6] INTERFACE
  *
  * Ends after PACKETS or SECONDS (3), whichever comes first, or on SIGINT or SIGTERM. OCTETS of a
- * frame without checksum, 64 ... 1514 (64). -b: every second packet answers the one before. Threads
+ * frame without checksum, 64 ... 1514 (64). -b: every second packet answers the one before. PERCENT
+ * of the packets (0) are a flow of their own beside the FLOWS. Threads
  * run on processors 0, 1, ...; a packet sent on processor n arrives on queue n of a veth. Prints
  * {"sent": .., "refused": .., "octets": .., "seconds": .., "rate": ..}; refused = made, but not
  * taken by the interface.
@@ -306,6 +308,9 @@ static bool option_take(struct options *o, int letter, const char *value)
     case 'f':
         o->plan.flows = (uint32_t)atoi(value);
         return o->plan.flows > 0 && o->plan.flows <= BLAST_FLOWS_MAX;
+    case 'w':
+        o->plan.new_percent = (uint32_t)atoi(value);
+        return o->plan.new_percent <= 100;
     case 's':
         o->octets = (uint32_t)atoi(value);
         return o->octets >= FRAME_MIN && o->octets <= FRAME_MAX;
@@ -327,7 +332,7 @@ int main(int argc, char **argv)
         .packets = UINT64_MAX / 2, .seconds = 3, .octets = 64, .threads = 1, .plan.flows = 1};
     int letter;
 
-    while ((letter = getopt(argc, argv, "n:t:r:f:s:j:b6")) != -1)
+    while ((letter = getopt(argc, argv, "n:t:r:f:w:s:j:b6")) != -1)
         if (!option_take(&o, letter, optarg))
             return 2;
     if (optind + 1 != argc)

@@ -3,8 +3,9 @@
  * What the two halves of blast share: the plan, the state of a thread, and its packets.
  *
  * Packets are UDP from client 10.0.0.0 + thread * 2^20 + flow, port 1024 + flow % 50000, to server
- * 11.0.0.1 port 9999; with both_ways every second one is its answer. IPv6 has these 32 bits behind
- * fd00::.
+ * 11.0.0.1 port 9999; with both_ways every second one is its answer. Of a hundred packets
+ * new_percent, evenly spread, are not of these flows: each is the only one of a client
+ * from 32.0.0.0 + thread * 2^24 on. IPv6 has these 32 bits behind fd00::.
  */
 #pragma once
 
@@ -12,6 +13,7 @@
 
 #define BLAST_THREADS_MAX 64
 #define BLAST_CLIENT4 0x0a000000u
+#define BLAST_NEWCOMERS 0x16000000u /* from the first client on */
 #define BLAST_SERVER4 0x0b000001u
 #define BLAST_PORT 9999
 #define BLAST_FLOWS_MAX (1u << 20) /* of a thread */
@@ -24,6 +26,8 @@ struct blast_plan {
     __u32 both_ways;
     __u32 ip6;
     __u32 interface;
+    __u32 new_percent;
+    __u32 padding;
 };
 
 /* Of one processor, where one thread runs. */
