@@ -17,7 +17,7 @@
 #define ARENA_SIZE (4 * FRAME_MAX) /* a burst ends early when the next frame might not fit */
 #define NAME_SHOWN 180             /* of a long path, so that the reason fits behind it */
 
-static_assert(PCAP_WALK_RECORD + FRAME_MAX <= CAPTURE_STREAM_KEPT, "a packet fits");
+static_assert(PCAP_WALK_RECORD + FRAME_MAX <= AHEAD_KEPT, "a packet fits");
 
 struct file_capture {
     struct capture base;
@@ -266,10 +266,11 @@ static int link_start(struct file_capture *f, const struct capture_filter *filte
     return status;
 }
 
-static int file_start(struct file_capture *f, const char *path, const struct capture_filter *filter,
-                      char error[CAPTURE_ERROR_MAX])
+static int file_start(struct file_capture *f, const char *path,
+                      const struct capture_file_options *options, char error[CAPTURE_ERROR_MAX])
 {
     f->base.ops = &file_ops;
+    f->port = options->port;
     f->name = strndup(capture_stream_name(path), NAME_SHOWN);
     f->arena = aligned_alloc(FRAME_ALIGN, ARENA_SIZE);
     if (!f->name || !f->arena) {
@@ -280,11 +281,13 @@ static int file_start(struct file_capture *f, const char *path, const struct cap
     if (status == 0)
         status = pcap_start(f, error);
     if (status == 0)
-        status = link_start(f, filter, error);
+        status = link_start(f, options->filter, error);
+    if (status == 0 && options->ahead)
+        capture_stream_ahead(&f->stream);
     return status;
 }
 
-int capture_file_open(const char *path, const struct capture_filter *filter, uint16_t port,
+int capture_file_open(const char *path, const struct capture_file_options *options,
                       struct capture **out, char error[CAPTURE_ERROR_MAX])
 {
     struct file_capture *f = calloc(1, sizeof(*f));
@@ -293,8 +296,7 @@ int capture_file_open(const char *path, const struct capture_filter *filter, uin
         snprintf(error, CAPTURE_ERROR_MAX, "%s: out of memory", capture_stream_name(path));
         return -ENOMEM;
     }
-    f->port = port;
-    int status = file_start(f, path, filter, error);
+    int status = file_start(f, path, options, error);
     if (status != 0) {
         file_close(&f->base);
         return status;

@@ -3,16 +3,22 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "weir/capture.h"
 
 struct capture_filter;
 
+struct capture_file_options {
+    const struct capture_filter *filter; /* NULL = all packets; must outlive the capture */
+    uint16_t port;                       /* given to every packet */
+    bool ahead; /* gzip is undone by a thread of its own, ahead of receive() */
+};
+
 /*
- * Opens a capture; path "-" is standard input. filter may be NULL and must outlive the capture;
- * port is given to every packet. Returns 0 and a source for capture_close(), or -errno with one
- * line at error that names the file:
+ * Opens a capture; path "-" is standard input. Returns 0 and a source for capture_close(), or
+ * -errno with one line at error that names the file:
  *
  *   -EINVAL   the filter cannot be applied to the link type of this file
  *   -EBADMSG  not a capture, or its head is damaged
@@ -26,8 +32,8 @@ struct capture_filter;
  * - Packets before a damaged or cut record are delivered first, then CAPTURE_ERROR.
  * - What a pipe has brought of a pcap file is delivered without waiting for more.
  */
-int capture_file_open(const char *path, const struct capture_filter *filter, uint16_t port,
-                      struct capture **out, char error[CAPTURE_ERROR_MAX]);
+int capture_file_open(const char *path, const struct capture_file_options *, struct capture **out,
+                      char error[CAPTURE_ERROR_MAX]);
 
 /* One line about what is odd but not wrong (an unknown link type), or NULL. */
 const char *capture_file_warning(const struct capture *capture);

@@ -16,10 +16,18 @@ const char *capture_stream_name(const char *path)
     return strcmp(path, "-") == 0 ? "standard input" : path;
 }
 
-/* Returns as unpack_read(). */
-static ssize_t stream_take(struct capture_stream *s, uint8_t *out, size_t size)
+void capture_stream_ahead(struct capture_stream *s)
 {
-    ssize_t n = s->failed ? -1 : unpack_read(s->unpack, out, size);
+    if (unpack_is_gzip(s->unpack))
+        (void)ahead_start(s->unpack, &s->ahead);
+}
+
+/* One read, to where ahead_place() says or, without a thread, to out. Returns as unpack_read(). */
+static ssize_t read_once(struct capture_stream *s, uint8_t *out, size_t size)
+{
+    ssize_t n = s->failed  ? -1
+                : s->ahead ? ahead_next(s->ahead)
+                           : unpack_read(s->unpack, out, size);
 
     if (n < 0)
         errno = s->failed = s->failed ? s->failed : errno;
@@ -29,13 +37,13 @@ static ssize_t stream_take(struct capture_stream *s, uint8_t *out, size_t size)
 int capture_stream_more(struct capture_stream *s)
 {
     const size_t kept = (size_t)(s->end - s->at);
-    uint8_t *block = s->memory + CAPTURE_STREAM_KEPT;
+    uint8_t *block = s->ahead ? ahead_place(s->ahead) : s->memory + AHEAD_KEPT;
 
-    assert(kept <= CAPTURE_STREAM_KEPT);
+    assert(kept <= AHEAD_KEPT);
     memmove(block - kept, s->at, kept);
     s->at = block - kept;
     s->end = block;
-    ssize_t n = stream_take(s, block, CAPTURE_STREAM_BLOCK);
+    ssize_t n = read_once(s, block, AHEAD_BLOCK);
     if (n <= 0)
         return (int)n;
     s->end = block + n;
@@ -45,10 +53,13 @@ int capture_stream_more(struct capture_stream *s)
 static ssize_t stream_read(void *cookie, char *buffer, size_t size)
 {
     struct capture_stream *s = cookie;
-    size_t n = (size_t)(s->end - s->at) < size ? (size_t)(s->end - s->at) : size;
 
-    if (!n)
-        return stream_take(s, (uint8_t *)buffer, size);
+    if (s->at == s->end && !s->ahead)
+        return read_once(s, (uint8_t *)buffer, size);
+    int more = s->at == s->end ? capture_stream_more(s) : 1;
+    if (more <= 0)
+        return more;
+    size_t n = (size_t)(s->end - s->at) < size ? (size_t)(s->end - s->at) : size;
     memcpy(buffer, s->at, n);
     s->at += n;
     return (ssize_t)n;
@@ -63,6 +74,7 @@ static int stream_close(void *cookie)
 {
     struct capture_stream *s = cookie;
 
+    ahead_stop(s->ahead);
     unpack_close(s->unpack);
     s->unpack = NULL;
     return 0;
@@ -107,7 +119,7 @@ int capture_stream_open(const char *path, struct capture_stream *stream,
     int status = input_open(path, &st);
 
     memset(stream, 0, offsetof(struct capture_stream, memory));
-    stream->at = stream->end = stream->memory + CAPTURE_STREAM_KEPT;
+    stream->at = stream->end = stream->memory + AHEAD_KEPT;
     if (status >= 0)
         status = unpack_open(status, &stream->unpack);
     if (status >= 0)
@@ -123,10 +135,10 @@ int capture_stream_open(const char *path, struct capture_stream *stream,
 
 const char *capture_stream_error(const struct capture_stream *stream)
 {
-    return unpack_error(stream->unpack);
+    return stream->ahead ? ahead_error(stream->ahead) : unpack_error(stream->unpack);
 }
 
 uint64_t capture_stream_offset(const struct capture_stream *stream)
 {
-    return unpack_offset(stream->unpack);
+    return stream->ahead ? ahead_offset(stream->ahead) : unpack_offset(stream->unpack);
 }

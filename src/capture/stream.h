@@ -7,13 +7,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "capture/ahead.h"
 #include "weir/capture.h"
-
-struct unpack;
-
-#define CAPTURE_STREAM_BLOCK (256 * 1024)
-#define CAPTURE_STREAM_KEPT                                                                        \
-    (256 * 1024 + 64) /* at hand, at most, when the next block is asked for */
 
 struct capture_stream {
     FILE *file; /* the owner closes it with fclose(), or leaves that to libpcap */
@@ -21,10 +16,11 @@ struct capture_stream {
      * until capture_stream_more(). */
     const uint8_t *at, *end;
     struct unpack *unpack;
+    struct ahead *ahead;   /* reads it; NULL = the caller of what is below */
     int failed;            /* errno of the read that failed: none is tried after it; 0 = none */
     uint64_t octets_total; /* of the file as stored; 0 = not known */
-    uint8_t memory[CAPTURE_STREAM_KEPT + CAPTURE_STREAM_BLOCK];
-    char buffer[CAPTURE_STREAM_BLOCK]; /* of file */
+    uint8_t memory[AHEAD_KEPT + AHEAD_BLOCK];
+    char buffer[AHEAD_BLOCK]; /* of file */
 };
 
 /*
@@ -37,6 +33,10 @@ int capture_stream_open(const char *path, struct capture_stream *stream,
 /* The next block behind what is at hand: of a pipe, what has come. Returns 1; 0 at the end; -1 and
  * errno. */
 int capture_stream_more(struct capture_stream *);
+
+/* From here on a thread of its own reads a gzip file ahead; any other file, and where no thread can
+ * be had, is read as before: to copy a file's octets is not worth the change of core. */
+void capture_stream_ahead(struct capture_stream *);
 
 /* From here on the octets are taken by way of file alone, which reads large pieces then. */
 void capture_stream_by_file(struct capture_stream *);

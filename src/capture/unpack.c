@@ -160,6 +160,11 @@ ssize_t unpack_read(struct unpack *u, uint8_t *out, size_t size)
     return u->state == UNPACK_PLAIN ? plain_read(u, out, size) : gzip_read(u, out, size);
 }
 
+bool unpack_is_gzip(const struct unpack *u)
+{
+    return u->state > UNPACK_PLAIN;
+}
+
 const char *unpack_error(const struct unpack *u)
 {
     return u->error;

@@ -21,6 +21,9 @@ void unpack_close(struct unpack *);
  */
 ssize_t unpack_read(struct unpack *, uint8_t *out, size_t size);
 
+/* Known after the first read. */
+bool unpack_is_gzip(const struct unpack *);
+
 /* Why reading failed, where errno cannot say it; else NULL. */
 const char *unpack_error(const struct unpack *);
 

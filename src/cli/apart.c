@@ -37,6 +37,7 @@ struct apart {
     struct part *part;
     pthread_t thread[APART_JOBS_MAX];
     unsigned threads;
+    bool cpus_left;       /* for a second thread of each capture */
     pthread_mutex_t lock; /* of what follows */
     pthread_cond_t changed;
     int next;    /* capture that nobody has begun */
@@ -104,10 +105,11 @@ static void read_source(struct part *part, struct pipeline *pipeline, struct cap
 static void read_capture(struct part *part, struct pipeline *pipeline)
 {
     const struct apart_options *o = part->apart->options;
+    const struct capture_file_options how = {.filter = o->filter, .ahead = part->apart->cpus_left};
     char error[CAPTURE_ERROR_MAX];
     struct capture *source;
 
-    if (capture_file_open(o->path[part->index], o->filter, 0, &source, error)) {
+    if (capture_file_open(o->path[part->index], &how, &source, error)) {
         if (!interrupt_seen())
             fail(part, error);
         return;
@@ -174,11 +176,12 @@ static void *read_parts(void *context)
 static void start(struct apart *a)
 {
     const struct sigaction action = {.sa_handler = nothing};
-    const unsigned wanted = a->options->jobs;
+    const unsigned count = (unsigned)a->options->path_count;
+    const unsigned wanted = a->options->jobs < count ? a->options->jobs : count;
 
+    a->cpus_left = cli_cpus() >= 2 * wanted;
     sigaction(WAKE, &action, NULL);
-    while (a->threads < wanted && (int)a->threads < a->options->path_count &&
-           !pthread_create(&a->thread[a->threads], NULL, read_parts, a))
+    while (a->threads < wanted && !pthread_create(&a->thread[a->threads], NULL, read_parts, a))
         a->threads++;
 }
 

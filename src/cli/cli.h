@@ -51,5 +51,8 @@ int cli_output_finish(struct cli_output *);
  * end of every command that prints. */
 int cli_flush_stdout(void);
 
+/* Processors that this process may use, as taskset(1) says. */
+unsigned cli_cpus(void);
+
 /* The fields of the IPFIX profiles as a table (Markdown). */
 void cli_print_fields(FILE *);

@@ -165,6 +165,8 @@ static void read_source(struct reader *r, const char *path, struct capture *sour
 
 static void read_file(struct reader *r, const char *path, uint16_t port)
 {
+    const struct capture_file_options how = {
+        .filter = r->filter, .port = port, .ahead = cli_cpus() > 1};
     enum backtest_kind kind = r->hunting ? backtest_kind(path) : BACKTEST_NONE;
     char error[CAPTURE_ERROR_MAX];
     struct capture *source;
@@ -174,7 +176,7 @@ static void read_file(struct reader *r, const char *path, uint16_t port)
             r->exit_code = CLI_FAILURE;
         return;
     }
-    if (capture_file_open(path, r->filter, port, &source, error)) {
+    if (capture_file_open(path, &how, &source, error)) {
         if (!interrupt_seen())
             fail(r, error);
         return;

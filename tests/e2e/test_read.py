@@ -123,6 +123,18 @@ def test_gzip(tmp_path, capture, through):
         check(from_stdin(path), count=10)
 
 
+def test_gzip_is_read_alike_by_one_thread_and_by_two(tmp_path):
+    many, packed = tmp_path / 'many.pcap', tmp_path / 'many.pcap.gz'
+    with open(many, 'wb') as out:
+        subprocess.run([BUILD / 'tests/bench/gen_capture', 'imix', '2000', '30000'], stdout=out, check=True)
+    packed.write_bytes(gzip.compress(many.read_bytes(), 1))
+    alone = subprocess.run(['taskset', '-c', str(min(os.sched_getaffinity(0))), binary(), 'read', '-f', 'json', many, packed],
+                           capture_output=True, text=True)
+    done = check(read(many, packed))
+    assert (done.stdout, done.stderr) == (alone.stdout, alone.stderr)
+    assert check(read(packed)).stdout == check(read(many)).stdout
+
+
 def test_gzip_cut_short(tmp_path, capture):
     """What could be unpacked is told, then the fault."""
     big = tmp_path / 'big.pcap'
@@ -494,6 +506,21 @@ def test_records_apart_beyond_memory_come_in_order(week, tmp_path):
     lines = done.stdout.splitlines()[1:]
     first, middle = len(alone[0]), len(alone[0]) + len(alone[1])
     assert lines[:first] == alone[0] and sorted(lines[first:middle]) == sorted(alone[1]) and lines[middle:] == alone[2]
+
+
+@pytest.mark.parametrize('jobs', ((), ('-j', '1'), ('-j', '2')))
+@pytest.mark.parametrize('pack', (bytes, gzip.compress))
+def test_interrupt_ends_the_wait_for_a_pipe(week, tmp_path, pack, jobs):
+    fifo = tmp_path / 'fifo'
+    os.mkfifo(fifo)
+    program = subprocess.Popen([binary(), 'read', '-f', 'json', *jobs, fifo], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with open(fifo, 'wb', buffering=0) as pipe:
+        pipe.write(pack(week[0].read_bytes()))
+        time.sleep(0.5)  # either way right; with it, likely while it waits for more
+        program.send_signal(signal.SIGINT)
+        out, err = program.communicate(timeout=20)
+    assert program.returncode == -signal.SIGINT and Ledger(err).closed, err
+    assert 'interrupted: what comes behind was not read' in err and len(out.splitlines()) <= len(read(week[0]).stdout.splitlines())
 
 
 @pytest.mark.parametrize('number', (signal.SIGINT, signal.SIGTERM))

@@ -44,6 +44,7 @@ static void frames_check(const struct burst *burst)
 
 static void read_all(const char *path, const struct capture_filter *filter)
 {
+    const struct capture_file_options options = {.filter = filter};
     static struct burst burst;
     char error[CAPTURE_ERROR_MAX];
     struct capture *capture;
@@ -51,7 +52,7 @@ static void read_all(const char *path, const struct capture_filter *filter)
     enum capture_status status = CAPTURE_OK;
     uint64_t packets = 0;
 
-    if (capture_file_open(path, filter, 0, &capture, error) != 0)
+    if (capture_file_open(path, &options, &capture, error) != 0)
         return;
     for (int n = 0; n < BURSTS_MAX && status == CAPTURE_OK; n++) {
         status = capture_receive(capture, &burst);

@@ -244,7 +244,7 @@ static int read_capture(const char *path)
     struct capture *source;
     struct pipeline *pipeline;
 
-    if (capture_file_open(path, NULL, 0, &source, error)) {
+    if (capture_file_open(path, &(struct capture_file_options){0}, &source, error)) {
         fprintf(stderr, "%s\n", error);
         return -EIO;
     }
