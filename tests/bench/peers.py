@@ -1,6 +1,7 @@
 """Programs that read a capture - a bare libpcap loop, weir, other sensors - and the CPU time that each takes for it.
 
-CPU time is user + system of the program and its children; rounds take turns over the programs, figures are medians."""
+CPU time is user + system of the program and its children; the wall time tells what their threads make of several
+processors. Rounds take turns over the programs, figures are medians."""
 import csv
 import dataclasses
 import os
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 RUN_SECONDS_MAX = 300
@@ -134,6 +136,7 @@ def packets_counted(scratch):
 @dataclasses.dataclass
 class Run:
     seconds: float
+    wall_seconds: float
     resident_kib: int
     packets: int | None = None  # None: not asked
 
@@ -141,11 +144,13 @@ class Run:
 def run_once(name, command):
     """CPU time of one run; raises if the program fails, or weir's ledger does not close."""
     with tempfile.TemporaryFile() as errors:
+        begin = time.monotonic()
         child = subprocess.Popen([str(part) for part in command], stdin=subprocess.DEVNULL,
                                  stdout=subprocess.DEVNULL, stderr=errors)
         watchdog = threading.Timer(RUN_SECONDS_MAX, child.kill)
         watchdog.start()
         _, status, usage = os.wait4(child.pid, 0)
+        wall_seconds = time.monotonic() - begin
         watchdog.cancel()
         child.returncode = os.waitstatus_to_exitcode(status)
         errors.seek(0)
@@ -154,7 +159,7 @@ def run_once(name, command):
         raise Failed(f"{name} failed with {child.returncode}: {text[-2000:]}")
     if name == "weir" and "ledger closed" not in text:
         raise Failed(f"weir's ledger did not close: {text[-2000:]}")
-    return Run(usage.ru_utime + usage.ru_stime, usage.ru_maxrss)
+    return Run(usage.ru_utime + usage.ru_stime, wall_seconds, usage.ru_maxrss)
 
 
 def run_in_scratch(programs, name, capture, folder):
@@ -182,7 +187,9 @@ def measure(programs, capture, folder, rounds, note=lambda text: None):
 def figures(runs, packets):
     """What is told of a program's runs."""
     seconds = statistics.median(run.seconds for run in runs)
-    told = {"rounds": len(runs), "cpu_s": round(seconds, 3), "ns_per_packet": round(seconds * 1e9 / packets, 1),
+    told = {"rounds": len(runs), "cpu_s": round(seconds, 3),
+            "wall_s": round(statistics.median(run.wall_seconds for run in runs), 3),
+            "ns_per_packet": round(seconds * 1e9 / packets, 1),
             "max_resident_mb": max(run.resident_kib for run in runs) // 1024}
     if runs[0].packets is not None:
         told["packets_counted"] = min(run.packets for run in runs)
