@@ -29,27 +29,26 @@ static void cold_begin(struct flow_table *t, uint32_t index, const struct flow_p
     c->rank = RANK_NEW;
     c->conn_start_ns = p->ts_ns;
     c->flow_id = t->next_flow_id++;
-    c->vlan[0] = p->vlan[0];
-    c->vlan[1] = p->vlan[1];
-    c->mpls_top = p->mpls_top;
     c->loss_epoch = t->loss_epoch;
     if ((p->proto == PROTO_ICMP || p->proto == PROTO_ICMP6) && (p->flags & PACKET_HAS_PORTS)) {
         c->icmp_type = p->icmp_type;
         c->icmp_code = p->icmp_code;
-        c->has_icmp = 1;
+        c->marks = MARK_ICMP;
     }
 }
 
-static void tunnel_begin(struct flow_tunnel *tunnel, int side, const struct packet *p)
+static void deep_begin(struct flow_deep *deep, int side, const struct packet *p)
 {
-    memset(tunnel, 0, sizeof(*tunnel));
-    tunnel->kind = p->tunnel;
-    tunnel->id = p->tunnel_id;
-    tunnel->outer_version = p->outer_version;
+    memset(deep, 0, sizeof(*deep));
+    deep->mpls_top = p->mpls_top;
+    deep->inner_vlan = p->vlan[1];
+    deep->tunnel = p->tunnel;
+    deep->tunnel_id = p->tunnel_id;
+    deep->outer_version = (uint8_t)p->outer_version;
     if (p->outer_addresses) {
         size_t len = p->outer_version == 4 ? 4 : 16;
-        memcpy(tunnel->outer[side], p->outer_addresses, len);
-        memcpy(tunnel->outer[!side], p->outer_addresses + len, len);
+        memcpy(deep->outer[side], p->outer_addresses, len);
+        memcpy(deep->outer[!side], p->outer_addresses + len, len);
     }
 }
 
@@ -70,10 +69,8 @@ uint32_t flow_create(struct flow_table *t, struct flow_probe *probe, const struc
     if (h->kind & KIND_IP6)
         memcpy(&t->key6[index], probe->key.block[1], sizeof(struct flow_key6));
     if (p->flags & PACKET_DEEP) {
-        tunnel_begin(&t->tunnel[index], probe->side, p);
+        deep_begin(&t->deep[index], probe->side, p);
         h->kind |= KIND_DEEP;
-    } else if (t->config.tunnel_in_key) {
-        t->tunnel[index].kind = TUNNEL_NONE;
     }
     if (probe->side)
         h->kind |= KIND_INITIATOR;
@@ -92,21 +89,24 @@ static bool to_group(const struct packet *p)
     return p->ip_version == 4 ? (p->addresses[4] & 0xf0) == 0xe0 : p->addresses[16] == 0xff;
 }
 
-static void connection_side_begin(struct flow_hot *h, struct flow_cold *c, int side,
+static void connection_side_begin(struct flow_table *t, uint32_t index, int side,
                                   const struct packet *p)
 {
-    c->side_seen[side] = 1;
+    struct flow_hot *h = &t->hot[index];
+    struct flow_cold *c = &t->cold[index];
+
+    c->before |= (uint8_t)(BEFORE_SEEN << side);
     c->first_flags[side] = p->tcp_flags;
     c->tos[side] = p->tos;
     c->ingress[side] = p->port;
     if (p->macs)
         memcpy(c->mac[side], p->macs + 6, 6);
-    if (p->macs && !c->side_seen[!side])
+    if (p->macs && !flow_seen(c, !side))
         memcpy(c->mac[!side], p->macs, 6);
     if (p->hint == HINT_REQUEST || (p->hint == HINT_REPLY && !to_group(p)))
-        flow_direction(h, c, p->hint == HINT_REQUEST ? side : !side, BASIS_REQUEST);
+        flow_direction(t, index, p->hint == HINT_REQUEST ? side : !side, BASIS_REQUEST);
     if (h->proto == PROTO_UDP && !(h->kind & KIND_ORPHAN))
-        history_add(h, c, side, 'D');
+        history_add(t, index, side, 'D');
 }
 
 /* The side's first packet in the open record, or of a new one. */
@@ -128,6 +128,6 @@ void flow_side_begin(struct flow_table *t, uint32_t index, int side, const struc
     if (p->ts_ns < c->conn_start_ns)
         c->conn_start_ns = p->ts_ns;
     h->ttl[side] = c->ttl_min[side] = c->ttl_max[side] = p->ttl;
-    if (!c->side_seen[side])
-        connection_side_begin(h, c, side, p);
+    if (!flow_seen(c, side))
+        connection_side_begin(t, index, side, p);
 }

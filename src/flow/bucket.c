@@ -125,7 +125,6 @@ bool bucket_insert_all(struct flow_table *t)
     for (uint32_t i = 1; i < t->high_water; i++) {
         const struct flow_cold *c = &t->cold[i];
         prefetch_read(&t->cold[i + PREFETCH_FLOWS].hash);
-        prefetch_read(&t->cold[i + PREFETCH_FLOWS].rank);
         prefetch_write(&t->bucket[bucket_first(t, t->cold[i + PREFETCH_FLOWS / 2].hash)]);
         if (t->hot[i].kind == KIND_KEY)
             continue;

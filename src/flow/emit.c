@@ -62,11 +62,10 @@ static uint64_t flow_packets(const struct flow_counts *counts)
     return counts->packets[0] + counts->packets[1];
 }
 
-/* As a hot line keeps it. */
-static uint32_t open_packets(const struct flow_cold *c)
+static void open_packets_add(struct flow_cold *c, uint64_t packets)
 {
-    uint64_t packets = flow_packets(&c->total) - flow_packets(&c->base);
-    return packets < UINT32_MAX ? (uint32_t)packets : UINT32_MAX;
+    packets += c->open_packets;
+    c->open_packets = packets < UINT32_MAX ? (uint32_t)packets : UINT32_MAX;
 }
 
 void flow_arm(struct flow_table *t, uint32_t index)
@@ -74,7 +73,7 @@ void flow_arm(struct flow_table *t, uint32_t index)
     struct deadlines d = deadlines_of(t, index, 2u * t->pressure);
 
     t->hot[index].last[0] = clock_tick(min64(d.conn, d.record));
-    t->hot[index].last[1] = open_packets(&t->cold[index]);
+    t->hot[index].last[1] = t->cold[index].open_packets;
 }
 
 static unsigned rank_of(uint64_t packets)
@@ -116,6 +115,7 @@ static void fold_counts(struct flow_table *t, uint32_t index, struct flow_out *o
         c->last_ns[s] = max64(c->last_ns[s], last);
         c->arrival_ns = max64(c->arrival_ns, packet_clock(t, last));
     }
+    open_packets_add(c, (uint64_t)h->packets[0] + h->packets[1]);
     if (t->deltas) {
         struct flow_delta *d = delta_add(t, index, out);
         for (int s = 0; s < 2; s++) {
@@ -145,8 +145,8 @@ void flow_fold(struct flow_table *t, uint32_t index, struct flow_out *out)
     if (!hot_counts(h))
         return;
     uint64_t before = flow_packets(&c->total);
-    bool rank_may_rise = before == flow_packets(&c->base) ||
-                         rank_of(before) != rank_of(before + h->packets[0] + h->packets[1]);
+    bool rank_may_rise =
+        !c->open_packets || rank_of(before) != rank_of(before + h->packets[0] + h->packets[1]);
     fold_counts(t, index, out);
     if (rank_may_rise)
         rank_raise(t, index);
@@ -162,6 +162,7 @@ void flow_add(struct flow_table *t, uint32_t index, int side, const struct flow_
     c->total.packets[side] += a->packets;
     c->total.octets[side] += a->octets;
     c->total.payload[side] += a->payload;
+    open_packets_add(c, a->packets);
     c->first_ns[side] = min64(c->first_ns[side], a->first_ts);
     c->conn_start_ns = min64(c->conn_start_ns, a->first_ts);
     if (flow_walked(t, index))
@@ -207,48 +208,60 @@ static bool record_fold(struct flow_table *t, uint32_t index, struct flow_out *o
     for (int s = 0; s < 2; s++)
         c->flags_total[s] |= t->hot[index].flags[s];
     c->record_no = 1;
-    c->end_ns = flow.time_ns;
     c->reported |= REPORTED_FOLDED;
     return true;
 }
 
-static void record_close(struct flow_table *t, uint32_t index)
+/* What the open record holds is live no more, in the sums of a sweep that has passed the entry. */
+static void record_unwalk(struct flow_table *t, uint32_t index)
 {
-    struct flow_hot *h = &t->hot[index];
-    struct flow_cold *c = &t->cold[index];
-
     if (flow_walked(t, index))
-        t->walked_packets -= flow_packets(&c->total) - flow_packets(&c->base);
-    c->base = c->total;
-    h->last[1] = 0;
-    memset(h->flags, 0, sizeof(h->flags));
-    h->kind &= (uint8_t)~KIND_IN_RECORD_BOTH;
+        t->walked_packets -=
+            flow_packets(&t->cold[index].total) - flow_packets(flow_base(t, index));
 }
 
 static void record_emit(struct flow_table *t, uint32_t index, enum flow_end_reason reason,
                         bool open, struct flow_out *out)
 {
-    struct flow_cold *c = &t->cold[index];
+    const struct flow_cold *c = &t->cold[index];
     bool real = record_open(&t->hot[index]);
 
     if (!real && (c->reported & REPORTED_FOLDED) && flow_packets(&c->total) == 1)
         return; /* nothing is new to who got the aggregate */
-    if (!real || !record_fold(t, index, out)) {
-        struct flow_record *r = &out->record[out->record_count++];
-        flow_record_fill(t, index, r);
-        r->end_reason = (uint8_t)reason;
-        r->open = open;
-        if (real)
-            count_made(t, r);
-        else
-            t->made_notices++;
-    }
-    record_close(t, index);
+    record_unwalk(t, index);
+    if (real && record_fold(t, index, out))
+        return;
+    struct flow_record *r = &out->record[out->record_count++];
+    flow_record_fill(t, index, r);
+    r->end_reason = (uint8_t)reason;
+    r->open = open;
+    if (real)
+        count_made(t, r);
+    else
+        t->made_notices++;
+}
+
+/* The record is out, the connection goes on. */
+static void record_split(struct flow_table *t, uint32_t index, enum flow_end_reason reason,
+                         struct flow_out *out)
+{
+    struct flow_hot *h = &t->hot[index];
+    struct flow_cold *c = &t->cold[index];
+    struct flow_past *past = &t->past[index];
+    uint64_t end = flow_record_end(h, c);
+
+    record_emit(t, index, reason, true, out);
+    past->end_ns = c->record_no > 1 ? max64(past->end_ns, end) : end;
+    past->total = c->total;
+    c->open_packets = 0;
+    h->last[1] = 0;
+    memset(h->flags, 0, sizeof(h->flags));
+    h->kind &= (uint8_t)~KIND_IN_RECORD_BOTH;
 }
 
 void flow_split(struct flow_table *t, uint32_t index, struct flow_out *out)
 {
-    record_emit(t, index, END_ACTIVE, true, out);
+    record_split(t, index, END_ACTIVE, out);
 }
 
 void flow_finish(struct flow_table *t, uint32_t index, enum flow_end_reason reason,
@@ -304,7 +317,7 @@ bool flow_due(struct flow_table *t, uint32_t index, uint64_t now_ns, unsigned sh
             finish_due(t, index, now_ns, out);
             return true;
         }
-        record_emit(t, index, d.reason, true, out);
+        record_split(t, index, d.reason, out);
         if (d.reason == END_IDLE)
             flow_rank(t, index, RANK_PARKED);
     }

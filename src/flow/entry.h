@@ -9,9 +9,14 @@
  *   bucket    64/10   every packet: 10 tags of 16 bits, 10 indices, ranks
  *   hot       64      every packet
  *   key6      32      IPv6: every packet (the whole key is compared)
- *   cold      320     line A, B: by the sweep for flows active in this turn, and C where there
- *                     are deltas; C, D, E: creation, change, end
- *   tunnel    40      tunnelled flows only
+ *   cold      192     line A, B: by the sweep for flows active in this turn; B, C: change; all at
+ *                     creation and end
+ *   odd       64      FIN, RST, retransmission, closed window, a long history
+ *   past      64      a record that ends while its connection goes on, and later ones
+ *   deep      44      flows under two VLAN tags, MPLS or a tunnel
+ *
+ * What odd, past and deep hold is void until a bit (MARK_ODD, record_no, KIND_DEEP) says that they
+ * were written, so that the many short connections that need none of them never touch their lines.
  *
  * Sides in hot and cold are canonical (0 = lower address and port), not initiator and responder:
  * turning a flow round flips one bit. Counters in hot are those since the last fold. A side's
@@ -30,6 +35,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/hash.h"
 #include "base/prefetch.h"
@@ -67,6 +73,13 @@ enum {
     SEEN_SEQ = 1 << 7,     /* seq_next is valid */
 };
 
+/* flow_cold.marks */
+enum {
+    MARK_ODD = 1 << 0,    /* its flow_odd is valid */
+    MARK_ICMP = 1 << 1,   /* icmp_type and icmp_code are, isn is not */
+    MARK_MISSED = 1 << 2, /* data were acknowledged that did not come by here */
+};
+
 /* flow_cold.reported: what is told once. */
 enum {
     REPORTED_OPENED = 1 << 0,
@@ -90,6 +103,9 @@ enum tcp_endpoint {
 };
 
 #define STATE_CALM (1 << 6) /* << side */
+
+/* flow_cold.before: the states before the last change, as in flow_hot.state, and above them: */
+#define BEFORE_SEEN (1 << 6) /* << side: it has sent a packet */
 
 /* flow_hot.quality: what packets raise; the bits of flow_quality shifted into one octet. */
 #define HOT_QUALITY_SHIFT QUALITY_INDEX_TRUNCATED
@@ -127,57 +143,74 @@ struct flow_hot {
 };
 static_assert(sizeof(struct flow_hot) == CACHE_LINE, "one line");
 
+#define COLD_HISTORY 10 /* letters; the others are odd */
+
 struct flow_cold {
-    /* A: folded by the sweep */
+    /* A: what was counted */
     struct flow_counts total;
     uint64_t last_ns[2]; /* packet time, of the open record */
-    /* B */
-    struct flow_counts base; /* total when the open record began */
-    uint64_t arrival_ns;     /* clock of the last packet */
-    uint64_t record_ns;      /* clock of the open record's first packet */
-    /* C */
+    /* B: when and who */
+    uint64_t arrival_ns; /* clock of the last packet */
+    uint64_t record_ns;  /* clock of the open record's first packet */
     uint64_t conn_start_ns;
     uint64_t flow_id;
-    uint64_t first_ns[2]; /* of the open record */
-    uint64_t syn_ns;
-    uint32_t isn[2];
-    uint32_t rtt_us;
-    uint32_t hash; /* place: bucket and tag */
+    uint64_t first_ns[2];  /* of the open record */
+    uint32_t open_packets; /* folded into the open record; UINT32_MAX: total tells */
     uint32_t record_no;
-    uint8_t state_before[2]; /* tcp_endpoint before the last change */
-    uint8_t missed;
-    uint8_t reported; /* what deltas have told, REPORTED_... */
-    /* D */
-    uint8_t mac[2][6];
-    uint16_t ingress[2];
-    uint16_t vlan[2];
-    uint32_t mpls_top;
-    uint16_t quality; /* since the connection began */
-    uint8_t basis;
+    uint32_t hash; /* place: bucket and tag */
     uint8_t rank;
-    uint8_t history_len;
-    char history[FLOW_HISTORY_MAX];
-    uint8_t icmp_type, icmp_code, has_icmp;
-    /* E */
-    uint8_t first_flags[2], flags_total[2], tos[2], ttl_min[2], ttl_max[2], side_seen[2];
-    uint32_t last_syn[2], last_fin[2], last_rst[2];
-    uint32_t retransmitted[2], zero_windows[2];
+    uint8_t reported; /* what deltas have told, REPORTED_... */
+    uint8_t basis;
+    uint8_t marks;
+    /* C: what was seen */
+    uint64_t syn_ns;
+    union {
+        uint32_t isn[2]; /* of the last SYN */
+        struct {
+            uint8_t icmp_type, icmp_code;
+        };
+    };
+    uint32_t rtt_us;
     uint32_t loss_epoch;
-    uint64_t end_ns; /* last packet of the records that are out */
+    uint16_t ingress[2];
+    uint8_t mac[2][6];
+    uint16_t quality; /* since the connection began */
+    uint8_t first_flags[2], flags_total[2], tos[2], ttl_min[2], ttl_max[2];
+    uint8_t before; /* endpoint states before the last change, BEFORE_SEEN */
+    uint8_t history_len;
+    char history[COLD_HISTORY];
 } __attribute__((aligned(CACHE_LINE)));
-static_assert(sizeof(struct flow_cold) == 5 * CACHE_LINE, "five lines");
-static_assert(offsetof(struct flow_cold, conn_start_ns) == 2 * CACHE_LINE &&
-                  offsetof(struct flow_cold, mac) == 3 * CACHE_LINE,
-              "what a delta reads is in line C");
+static_assert(sizeof(struct flow_cold) == 3 * CACHE_LINE, "three lines");
+static_assert(offsetof(struct flow_cold, arrival_ns) == CACHE_LINE &&
+                  offsetof(struct flow_cold, syn_ns) == 2 * CACHE_LINE,
+              "a fold touches A and B, a change B and C");
+
+/* What most connections do not come to. */
+struct flow_odd {
+    uint32_t last_fin[2], last_rst[2]; /* where in the sequence space */
+    uint32_t retransmitted[2], zero_windows[2];
+    char history[FLOW_HISTORY_MAX - COLD_HISTORY]; /* behind those in the cold lines */
+} __attribute__((aligned(CACHE_LINE)));
+static_assert(sizeof(struct flow_odd) == CACHE_LINE, "one line");
+
+/* The records that are out; void while there is none. */
+struct flow_past {
+    struct flow_counts total; /* when the last of them ended */
+    uint64_t end_ns;          /* last packet of them */
+} __attribute__((aligned(CACHE_LINE)));
+static_assert(sizeof(struct flow_past) == CACHE_LINE, "one line");
 
 /* Both addresses, lower first. */
 struct flow_key6 {
     uint8_t address[2][16];
 };
 
-struct flow_tunnel {
-    uint32_t id;
-    uint8_t kind;
+/* Under the outermost VLAN tag, as the connection's first packet had it. */
+struct flow_deep {
+    uint32_t mpls_top;
+    uint32_t tunnel_id;
+    uint16_t inner_vlan;
+    uint8_t tunnel;
     uint8_t outer_version;
     uint8_t outer[2][16]; /* by side */
 };
@@ -209,7 +242,9 @@ struct flow_table {
     struct flow_hot *hot;
     struct flow_cold *cold;
     struct flow_key6 *key6;
-    struct flow_tunnel *tunnel;
+    struct flow_deep *deep;
+    struct flow_odd *odd;
+    struct flow_past *past;
     struct bucket *bucket;
     uint32_t *free_index; /* stack */
     uint32_t free_count;
@@ -256,6 +291,35 @@ static inline bool flow_walked(const struct flow_table *t, uint32_t index)
 static inline unsigned tcp_state(const struct flow_hot *h, int side)
 {
     return (h->state >> (3 * side)) & 7u;
+}
+
+/* Whether the side has sent a packet of the connection. */
+static inline bool flow_seen(const struct flow_cold *c, int side)
+{
+    return c->before & BEFORE_SEEN << side;
+}
+
+static inline bool flow_has_odd(const struct flow_cold *c)
+{
+    return c->marks & MARK_ODD;
+}
+
+/* For writing; zeros at first. */
+static inline struct flow_odd *flow_odd(struct flow_table *t, uint32_t index)
+{
+    if (!flow_has_odd(&t->cold[index])) {
+        t->cold[index].marks |= MARK_ODD;
+        memset(&t->odd[index], 0, sizeof(t->odd[index]));
+    }
+    return &t->odd[index];
+}
+
+/* Counts of the records that are out. */
+static inline const struct flow_counts *flow_base(const struct flow_table *t, uint32_t index)
+{
+    static const struct flow_counts none;
+
+    return t->cold[index].record_no ? &t->past[index].total : &none;
 }
 
 static inline int flow_initiator(const struct flow_hot *h)

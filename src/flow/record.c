@@ -24,9 +24,9 @@ static void put_counts(struct flow_counts *to, const struct flow_counts *a,
 {
     for (int s = 0; s < 2; s++) {
         int from = s ^ first;
-        to->packets[s] = a->packets[from] - (minus ? minus->packets[from] : 0);
-        to->octets[s] = a->octets[from] - (minus ? minus->octets[from] : 0);
-        to->payload[s] = a->payload[from] - (minus ? minus->payload[from] : 0);
+        to->packets[s] = a->packets[from] - minus->packets[from];
+        to->octets[s] = a->octets[from] - minus->octets[from];
+        to->payload[s] = a->payload[from] - minus->payload[from];
     }
 }
 
@@ -60,12 +60,46 @@ void flow_fold_fill(const struct flow_table *t, uint32_t index, struct fold_flow
     f->time_ns = c->first_ns[sender];
     f->octets = c->total.octets[sender];
     f->payload = c->total.payload[sender];
-    f->port = c->has_icmp ? (uint16_t)(c->icmp_type << 8 | c->icmp_code) : h->port[!sender];
+    f->has_icmp = (c->marks & MARK_ICMP) != 0;
+    f->port = f->has_icmp ? (uint16_t)(c->icmp_type << 8 | c->icmp_code) : h->port[!sender];
     f->ingress = c->ingress[sender];
     f->ip_version = h->kind & KIND_IP6 ? 6 : 4;
     f->proto = h->proto;
     f->flags = h->flags[sender];
-    f->has_icmp = c->has_icmp;
+}
+
+static void put_icmp(const struct flow_cold *c, struct flow_record *r)
+{
+    r->has_icmp = (c->marks & MARK_ICMP) != 0;
+    r->icmp_type = r->has_icmp ? c->icmp_type : 0;
+    r->icmp_code = r->has_icmp ? c->icmp_code : 0;
+}
+
+static void put_history(const struct flow_table *t, uint32_t index, struct flow_record *r)
+{
+    const struct flow_cold *c = &t->cold[index];
+
+    static_assert(sizeof(r->history) > COLD_HISTORY + sizeof(t->odd->history), "ends with a zero");
+    memset(r->history, 0, sizeof(r->history));
+    memcpy(r->history, c->history, sizeof(c->history));
+    if (flow_has_odd(c))
+        memcpy(r->history + COLD_HISTORY, t->odd[index].history, sizeof(t->odd[index].history));
+}
+
+static void put_deep(const struct flow_table *t, uint32_t index, struct flow_record *r)
+{
+    static const struct flow_deep shallow;
+    const struct flow_hot *h = &t->hot[index];
+    const struct flow_deep *deep = h->kind & KIND_DEEP ? &t->deep[index] : &shallow;
+
+    r->mpls_top = deep->mpls_top;
+    r->vlan[0] = h->vlan;
+    r->vlan[1] = deep->inner_vlan;
+    r->tunnel = deep->tunnel;
+    r->tunnel_id = deep->tunnel_id;
+    r->outer_version = deep->outer_version;
+    memcpy(r->outer_address[0], deep->outer[flow_initiator(h)], 16);
+    memcpy(r->outer_address[1], deep->outer[!flow_initiator(h)], 16);
 }
 
 /* What does not depend on the side. */
@@ -77,34 +111,17 @@ static void put_common(const struct flow_table *t, uint32_t index, struct flow_r
     r->flow_id = c->flow_id;
     r->conn_start_ns = c->conn_start_ns;
     r->rtt_us = c->rtt_us;
-    r->mpls_top = c->mpls_top;
-    memcpy(r->vlan, c->vlan, sizeof(r->vlan));
     r->quality = quality_now(t, h, c);
     r->ip_version = h->kind & KIND_IP6 ? 6 : 4;
     r->proto = h->proto;
     r->direction_basis = c->basis;
     r->conn_state = (uint8_t)conn_state(h, c);
-    r->icmp_type = c->icmp_type;
-    r->icmp_code = c->icmp_code;
-    r->has_icmp = c->has_icmp;
-    r->missed = c->missed;
+    r->missed = (c->marks & MARK_MISSED) != 0;
     r->aggregate = AGGREGATE_NONE;
-    memset(r->history, 0, sizeof(r->history));
-    memcpy(r->history, c->history, c->history_len);
     flow_put_addresses(t, index, r->address);
-    r->tunnel = TUNNEL_NONE;
-    r->outer_version = 0;
-    r->tunnel_id = 0;
-    if (h->kind & KIND_DEEP) {
-        const struct flow_tunnel *tunnel = &t->tunnel[index];
-        r->tunnel = tunnel->kind;
-        r->outer_version = tunnel->outer_version;
-        r->tunnel_id = tunnel->id;
-        memcpy(r->outer_address[0], tunnel->outer[flow_initiator(h)], 16);
-        memcpy(r->outer_address[1], tunnel->outer[!flow_initiator(h)], 16);
-    } else {
-        memset(r->outer_address, 0, sizeof(r->outer_address));
-    }
+    put_icmp(c, r);
+    put_history(t, index, r);
+    put_deep(t, index, r);
 }
 
 static void put_side(const struct flow_hot *h, const struct flow_cold *c, int s, int from,
@@ -139,6 +156,7 @@ static uint64_t record_start(const struct flow_hot *h, const struct flow_cold *c
 
 void flow_record_fill(struct flow_table *t, uint32_t index, struct flow_record *r)
 {
+    static const struct flow_counts nothing;
     struct flow_hot *h = &t->hot[index];
     struct flow_cold *c = &t->cold[index];
     int first = flow_initiator(h);
@@ -148,16 +166,15 @@ void flow_record_fill(struct flow_table *t, uint32_t index, struct flow_record *
     for (int s = 0; s < 2; s++)
         put_side(h, c, s, s ^ first, r);
     put_common(t, index, r);
-    put_counts(&r->delta, &c->total, &c->base, first);
-    put_counts(&r->total, &c->total, NULL, first);
+    put_counts(&r->delta, &c->total, flow_base(t, index), first);
+    put_counts(&r->total, &c->total, &nothing, first);
     if (record_open(h)) {
         r->start_ns = record_start(h, c);
-        r->end_ns = max64(r->last_ns[0], r->last_ns[1]);
-        c->end_ns = max64(c->end_ns, r->end_ns);
+        r->end_ns = flow_record_end(h, c);
         r->record_no = ++c->record_no;
     } else {
         r->start_ns = c->conn_start_ns;
-        r->end_ns = c->end_ns;
+        r->end_ns = t->past[index].end_ns;
         r->record_no = c->record_no;
     }
 }

@@ -12,6 +12,18 @@ static inline bool record_open(const struct flow_hot *h)
     return (h->kind & KIND_IN_RECORD_BOTH) != 0;
 }
 
+/* Last packet of the open record. */
+static inline uint64_t flow_record_end(const struct flow_hot *h, const struct flow_cold *c)
+{
+    uint64_t end = 0;
+
+    /* hot stamps are rounded down, first times are not */
+    for (int s = 0; s < 2; s++)
+        if (h->kind & (KIND_IN_RECORD << s))
+            end = max64(end, max64(c->last_ns[s], c->first_ns[s]));
+    return end;
+}
+
 /* Both addresses, the initiator's first. */
 void flow_put_addresses(const struct flow_table *, uint32_t index, uint8_t address[2][16]);
 

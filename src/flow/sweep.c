@@ -55,14 +55,13 @@ static inline void visit(struct flow_table *t, uint32_t index, uint64_t now_ns,
 static inline void walk(struct flow_table *t, uint32_t index)
 {
     const struct flow_hot *h = &t->hot[index];
-    const struct flow_cold *c = &t->cold[index];
 
     t->walked_flows += h->kind != KIND_KEY;
     if (__builtin_expect(h->last[1] < UINT32_MAX, 1))
         t->walked_packets += h->last[1];
     else
         for (int s = 0; s < 2; s++)
-            t->walked_packets += c->total.packets[s] - c->base.packets[s];
+            t->walked_packets += t->cold[index].total.packets[s] - flow_base(t, index)->packets[s];
 }
 
 static bool sweep_fragments(struct flow_table *t, uint64_t now_ns, bool all, struct flow_out *out)
@@ -104,9 +103,7 @@ static inline void prefetch_visit(const struct flow_table *t, uint32_t position,
 
     if (h->packets[0] | h->packets[1]) {
         prefetch_write(&t->cold[far].total);
-        prefetch_write(&t->cold[far].base);
-        if (t->deltas)
-            prefetch_write(&t->cold[far].conn_start_ns);
+        prefetch_write(&t->cold[far].arrival_ns);
     } else if (is_due(h, tick)) {
         flow_prefetch_cold(t, far);
     }

@@ -18,8 +18,8 @@
 #define PADDING 16         /* entries behind the last that a prefetch may name */
 
 #define FLOW_OCTETS                                                                                \
-    (sizeof(struct flow_hot) + sizeof(struct flow_cold) + sizeof(struct flow_key6) +               \
-     sizeof(struct bucket) / 5)
+    (sizeof(struct flow_hot) + sizeof(struct flow_cold) + sizeof(struct flow_odd) +                \
+     sizeof(struct flow_past) + sizeof(struct flow_key6) + sizeof(struct bucket) / 5)
 
 uint32_t flow_table_default_flows(void)
 {
@@ -64,12 +64,14 @@ static int reserve_arrays(struct flow_table *t)
     t->hot = memory_reserve(n * sizeof(*t->hot));
     t->cold = memory_reserve(n * sizeof(*t->cold));
     t->key6 = memory_reserve(n * sizeof(*t->key6));
-    t->tunnel = memory_reserve(n * sizeof(*t->tunnel));
+    t->deep = memory_reserve(n * sizeof(*t->deep));
+    t->odd = memory_reserve(n * sizeof(*t->odd));
+    t->past = memory_reserve(n * sizeof(*t->past));
     t->free_index = memory_reserve(n * sizeof(*t->free_index));
     t->bucket = memory_reserve(((size_t)t->bucket_mask + 1) * sizeof(*t->bucket));
     t->duplicates = memory_reserve(sizeof(*t->duplicates));
-    if (!t->hot || !t->cold || !t->key6 || !t->tunnel || !t->free_index || !t->bucket ||
-        !t->duplicates)
+    if (!t->hot || !t->cold || !t->key6 || !t->deep || !t->odd || !t->past || !t->free_index ||
+        !t->bucket || !t->duplicates)
         return -ENOMEM;
     return fragments_create(t->config.max_fragments, t->config.fragment_ns, &t->fragments);
 }
@@ -149,7 +151,9 @@ void flow_table_destroy(struct flow_table *t)
     memory_release(t->hot, n * sizeof(*t->hot));
     memory_release(t->cold, n * sizeof(*t->cold));
     memory_release(t->key6, n * sizeof(*t->key6));
-    memory_release(t->tunnel, n * sizeof(*t->tunnel));
+    memory_release(t->deep, n * sizeof(*t->deep));
+    memory_release(t->odd, n * sizeof(*t->odd));
+    memory_release(t->past, n * sizeof(*t->past));
     memory_release(t->free_index, n * sizeof(*t->free_index));
     memory_release(t->bucket, ((size_t)t->bucket_mask + 1) * sizeof(*t->bucket));
     memory_release(t->duplicates, sizeof(*t->duplicates));
@@ -225,9 +229,10 @@ void flow_table_census(const struct flow_table *t, struct flow_census *census)
         if (h->kind == KIND_KEY)
             continue;
         c.flows++;
+        const struct flow_counts *base = flow_base(t, i);
         for (int s = 0; s < 2; s++) {
-            c.live_packets += h->packets[s] + cold->total.packets[s] - cold->base.packets[s];
-            c.live_octets += h->octets[s] + cold->total.octets[s] - cold->base.octets[s];
+            c.live_packets += h->packets[s] + cold->total.packets[s] - base->packets[s];
+            c.live_octets += h->octets[s] + cold->total.octets[s] - base->octets[s];
         }
     }
     *census = c;

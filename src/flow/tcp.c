@@ -21,7 +21,7 @@ enum flow_keep tcp_keep(const struct flow_hot *h)
 
 static enum conn_state udp_state(const struct flow_cold *c, int orig)
 {
-    bool asked = c->side_seen[orig], answered = c->side_seen[!orig];
+    bool asked = flow_seen(c, orig), answered = flow_seen(c, !orig);
 
     if (asked)
         return answered ? CONN_SF : CONN_S0;
@@ -70,7 +70,7 @@ uint16_t tcp_quality(const struct flow_hot *h, const struct flow_cold *c)
     if (!((flags[0] | flags[1]) & TCP_SYN))
         quality |= QUALITY_MIDSTREAM;
     for (int s = 0; s < 2; s++)
-        if (!c->side_seen[!s] && (flags[s] & TCP_ACK))
+        if (!flow_seen(c, !s) && (flags[s] & TCP_ACK))
             quality |= QUALITY_ONE_SIDED;
     return quality;
 }
@@ -99,20 +99,33 @@ bool tcp_starts_anew(const struct flow_hot *h, const struct flow_cold *c, int si
     return (h->seen[side] & SEEN_SEQ) && outside(p->tcp_seq, h->seq_next[side]);
 }
 
-void history_add(struct flow_hot *h, struct flow_cold *c, int side, char letter)
+/* The place of the nth letter. */
+static char *history_letter(struct flow_table *t, uint32_t index, unsigned n)
 {
+    if (n < COLD_HISTORY)
+        return &t->cold[index].history[n];
+    return &flow_odd(t, index)->history[n - COLD_HISTORY];
+}
+
+void history_add(struct flow_table *t, uint32_t index, int side, char letter)
+{
+    struct flow_hot *h = &t->hot[index];
+    struct flow_cold *c = &t->cold[index];
+
     if (c->history_len >= FLOW_HISTORY_MAX) {
         h->quality |= HOT_QUALITY(QUALITY_HISTORY_CUT);
         return;
     }
     if (side != flow_initiator(h))
         letter = (char)tolower((unsigned char)letter);
-    c->history[c->history_len++] = letter;
+    *history_letter(t, index, c->history_len++) = letter;
 }
 
-void flow_direction(struct flow_hot *h, struct flow_cold *c, int initiator,
-                    enum direction_basis basis)
+void flow_direction(struct flow_table *t, uint32_t index, int initiator, enum direction_basis basis)
 {
+    struct flow_hot *h = &t->hot[index];
+    struct flow_cold *c = &t->cold[index];
+
     if (basis <= c->basis || c->record_no)
         return;
     c->basis = (uint8_t)basis;
@@ -120,33 +133,34 @@ void flow_direction(struct flow_hot *h, struct flow_cold *c, int initiator,
         return;
     h->kind ^= KIND_INITIATOR;
     for (unsigned i = 0; i < c->history_len; i++) {
-        unsigned char letter = (unsigned char)c->history[i];
-        c->history[i] = (char)(islower(letter) ? toupper(letter) : tolower(letter));
+        char *letter = history_letter(t, index, i);
+        unsigned char was = (unsigned char)*letter;
+        *letter = (char)(islower(was) ? toupper(was) : tolower(was));
     }
     if (h->proto == PROTO_TCP || h->proto == PROTO_UDP)
-        history_add(h, c, initiator, '^');
+        history_add(t, index, initiator, '^');
 }
 
 /* A letter the first time, and again when what it marks stands elsewhere in the sequence space. */
-static void history_mark(struct flow_hot *h, struct flow_cold *c, int side, uint8_t bit,
-                         char letter)
+static void history_mark(struct flow_table *t, uint32_t index, int side, uint8_t bit, char letter)
 {
+    struct flow_hot *h = &t->hot[index];
+
     if (h->seen[side] & bit)
         return;
     h->seen[side] |= bit;
-    history_add(h, c, side, letter);
+    history_add(t, index, side, letter);
 }
 
-static void history_place(struct flow_hot *h, struct flow_cold *c, int side, uint8_t bit,
-                          char letter, uint32_t seq, uint32_t *last)
+static void history_place(struct flow_table *t, uint32_t index, int side, uint8_t bit, char letter,
+                          bool elsewhere)
 {
-    if ((h->seen[side] & bit) && *last != seq)
-        history_add(h, c, side, letter);
-    history_mark(h, c, side, bit, letter);
-    *last = seq;
+    if ((t->hot[index].seen[side] & bit) && elsewhere)
+        history_add(t, index, side, letter);
+    history_mark(t, index, side, bit, letter);
 }
 
-static void history_scaled(struct flow_hot *h, struct flow_cold *c, int side, char letter,
+static void history_scaled(struct flow_table *t, uint32_t index, int side, char letter,
                            uint32_t *count)
 {
     uint32_t n = ++*count;
@@ -154,28 +168,38 @@ static void history_scaled(struct flow_hot *h, struct flow_cold *c, int side, ch
     while (n % 10 == 0)
         n /= 10;
     if (n == 1)
-        history_add(h, c, side, letter);
+        history_add(t, index, side, letter);
 }
 
-static void history_flags(struct flow_hot *h, struct flow_cold *c, int side, const struct packet *p)
+static bool is_elsewhere(uint32_t *last, uint32_t seq)
+{
+    bool elsewhere = *last != seq;
+
+    *last = seq;
+    return elsewhere;
+}
+
+static void history_flags(struct flow_table *t, uint32_t index, int side, const struct packet *p)
 {
     uint8_t flags = p->tcp_flags, special = flags & (TCP_SYN | TCP_FIN | TCP_RST);
 
     if (special == (TCP_FIN | TCP_RST) || special == (TCP_SYN | TCP_FIN | TCP_RST))
-        history_mark(h, c, side, SEEN_FIN_RST, 'I');
+        history_mark(t, index, side, SEEN_FIN_RST, 'I');
     else if (special & (special - 1))
-        history_mark(h, c, side, SEEN_MULTI, 'Q');
+        history_mark(t, index, side, SEEN_MULTI, 'Q');
     else if (special == TCP_SYN)
-        history_place(h, c, side, SEEN_SYN, flags & TCP_ACK ? 'H' : 'S', p->tcp_seq,
-                      &c->last_syn[side]);
+        history_place(t, index, side, SEEN_SYN, flags & TCP_ACK ? 'H' : 'S',
+                      is_elsewhere(&t->cold[index].isn[side], p->tcp_seq));
     else if (special == TCP_FIN)
-        history_place(h, c, side, SEEN_FIN, 'F', p->tcp_seq + p->payload, &c->last_fin[side]);
+        history_place(t, index, side, SEEN_FIN, 'F',
+                      is_elsewhere(&flow_odd(t, index)->last_fin[side], p->tcp_seq + p->payload));
     else if (special == TCP_RST)
-        history_place(h, c, side, SEEN_RST, 'R', p->tcp_seq, &c->last_rst[side]);
+        history_place(t, index, side, SEEN_RST, 'R',
+                      is_elsewhere(&flow_odd(t, index)->last_rst[side], p->tcp_seq));
     else if (p->payload)
-        history_mark(h, c, side, SEEN_DATA, 'D');
+        history_mark(t, index, side, SEEN_DATA, 'D');
     else if (flags & TCP_ACK)
-        history_mark(h, c, side, SEEN_ACK, 'A');
+        history_mark(t, index, side, SEEN_ACK, 'A');
 }
 
 static bool is_under_way(unsigned state)
@@ -183,11 +207,17 @@ static bool is_under_way(unsigned state)
     return state == TCP_PARTIAL || state == TCP_ESTABLISHED;
 }
 
+static unsigned state_before(const struct flow_cold *c, int side)
+{
+    return (c->before >> (3 * side)) & 7u;
+}
+
 static void state_set(struct flow_hot *h, struct flow_cold *c, int side, enum tcp_endpoint state)
 {
     unsigned peer = tcp_state(h, !side), own = state;
 
-    c->state_before[side] = (uint8_t)tcp_state(h, side);
+    c->before &= (uint8_t) ~(7u << (3 * side));
+    c->before |= (uint8_t)(tcp_state(h, side) << (3 * side));
     h->state = (uint8_t)(own << (3 * side) | peer << (3 * !side));
     if (is_under_way(own) && peer != TCP_RESET)
         h->state |= (uint8_t)(STATE_CALM << side);
@@ -230,7 +260,7 @@ static void advance_established(struct flow_hot *h, struct flow_cold *c, int sid
     if ((flags & (TCP_FIN | TCP_RST)) == TCP_FIN) {
         state_set(h, c, side, TCP_CLOSED);
         /* a RST behind a FIN of the peer was a normal end after all */
-        if (peer == TCP_RESET && c->state_before[!side] == TCP_CLOSED)
+        if (peer == TCP_RESET && state_before(c, !side) == TCP_CLOSED)
             state_set(h, c, !side, TCP_CLOSED);
     }
     if (flags & TCP_RST)
@@ -264,8 +294,9 @@ static void advance(struct flow_hot *h, struct flow_cold *c, int side, const str
 }
 
 /* Follows the sender's sequence space; tells a retransmission. */
-static void follow(struct flow_hot *h, struct flow_cold *c, int side, const struct packet *p)
+static void follow(struct flow_table *t, uint32_t index, int side, const struct packet *p)
 {
+    struct flow_hot *h = &t->hot[index];
     uint8_t flags = p->tcp_flags;
     uint32_t end =
         p->tcp_seq + (flags & TCP_RST ? 0 : p->payload) + !!(flags & TCP_SYN) + !!(flags & TCP_FIN);
@@ -280,21 +311,24 @@ static void follow(struct flow_hot *h, struct flow_cold *c, int side, const stru
     } else if ((int32_t)(end - h->seq_next[side]) > 0) {
         h->seq_next[side] = end;
     } else if (p->payload) {
-        history_scaled(h, c, side, 'T', &c->retransmitted[side]);
+        history_scaled(t, index, side, 'T', &flow_odd(t, index)->retransmitted[side]);
     }
 }
 
-static void zero_window(struct flow_hot *h, struct flow_cold *c, int side, const struct packet *p)
+static void zero_window(struct flow_table *t, uint32_t index, int side, const struct packet *p)
 {
+    const struct flow_hot *h = &t->hot[index];
+
     if (!p->tcp_window && !(p->tcp_flags & TCP_RST) && tcp_state(h, !side) != TCP_CLOSED &&
         tcp_state(h, side) != TCP_RESET)
-        history_scaled(h, c, side, 'W', &c->zero_windows[side]);
+        history_scaled(t, index, side, 'W', &flow_odd(t, index)->zero_windows[side]);
 }
 
 /* The peer's data up to this ACK were sent, and did not come by here. */
-static void acked_unseen(struct flow_table *t, struct flow_hot *h, struct flow_cold *c, int side,
-                         const struct packet *p)
+static void acked_unseen(struct flow_table *t, uint32_t index, int side, const struct packet *p)
 {
+    struct flow_hot *h = &t->hot[index];
+    struct flow_cold *c = &t->cold[index];
     int peer = !side;
 
     if (!(p->tcp_flags & TCP_ACK) || (p->tcp_flags & (TCP_FIN | TCP_RST)) ||
@@ -303,17 +337,17 @@ static void acked_unseen(struct flow_table *t, struct flow_hot *h, struct flow_c
         return;
     h->seq_next[peer] = p->tcp_ack;
     t->counters->note[NOTE_ACKED_UNSEEN]++;
-    if (!c->missed)
-        history_add(h, c, peer, 'G');
-    c->missed = 1;
+    if (!(c->marks & MARK_MISSED))
+        history_add(t, index, peer, 'G');
+    c->marks |= MARK_MISSED;
 }
 
-static void handshake(struct flow_hot *h, struct flow_cold *c, int side, const struct packet *p)
+static void handshake(const struct flow_hot *h, struct flow_cold *c, int side,
+                      const struct packet *p)
 {
     bool orig = side == flow_initiator(h);
 
     if (p->tcp_flags & TCP_SYN) {
-        c->isn[side] = p->tcp_seq;
         if (orig && !(p->tcp_flags & TCP_ACK))
             c->syn_ns = p->ts_ns;
     } else if (orig && !c->rtt_us && c->syn_ns && (p->tcp_flags & TCP_ACK) &&
@@ -337,23 +371,23 @@ void tcp_special(struct flow_table *t, uint32_t index, int side, const struct pa
     uint8_t flags = p->tcp_flags;
 
     if ((flags & (TCP_SYN | TCP_FIN | TCP_RST)) == TCP_SYN)
-        flow_direction(h, c, flags & TCP_ACK ? !side : side,
+        flow_direction(t, index, flags & TCP_ACK ? !side : side,
                        flags & TCP_ACK ? BASIS_SYN_ACK : BASIS_SYN);
     handshake(h, c, side, p);
-    history_flags(h, c, side, p);
-    zero_window(h, c, side, p);
+    history_flags(t, index, side, p);
+    zero_window(t, index, side, p);
     bool stray =
         (flags & TCP_RST) && (h->seen[side] & SEEN_SEQ) && outside(p->tcp_seq, h->seq_next[side]);
-    follow(h, c, side, p);
+    follow(t, index, side, p);
     if (stray) {
         ignore_reset(t, h);
         return;
     }
     if (p->payload && !(flags & TCP_RST) && tcp_state(h, !side) == TCP_RESET &&
         tcp_state(h, side) != TCP_RESET) {
-        state_set(h, c, !side, (enum tcp_endpoint)c->state_before[!side]);
+        state_set(h, c, !side, (enum tcp_endpoint)state_before(c, !side));
         ignore_reset(t, h);
     }
     advance(h, c, side, p);
-    acked_unseen(t, h, c, side, p);
+    acked_unseen(t, index, side, p);
 }

@@ -24,9 +24,9 @@ bool tcp_starts_anew(const struct flow_hot *, const struct flow_cold *, int side
 
 /* Turns the flow so that side is the initiator, if the evidence is better than before and no record
  * is out. */
-void flow_direction(struct flow_hot *, struct flow_cold *, int initiator, enum direction_basis);
+void flow_direction(struct flow_table *, uint32_t index, int initiator, enum direction_basis);
 
-void history_add(struct flow_hot *, struct flow_cold *, int side, char letter);
+void history_add(struct flow_table *, uint32_t index, int side, char letter);
 
 /* Everything but ordinary segments of an established connection. */
 void tcp_special(struct flow_table *, uint32_t index, int side, const struct packet *);

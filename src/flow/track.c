@@ -17,8 +17,9 @@
  * matter from 8 on. */
 #define CHUNK 16u
 
-#define RESTLESS_SHARE 8 /* a burst with more than this part unsettled: the next will be so, too   \
-                          */
+#define RESTLESS_SHARE                                                                             \
+    8 /* a burst with more than this part unsettled: the next will be so, too                      \
+       */
 
 #define PROMOTE_PACKETS 4 /* of one side within a turn, while the table is nearly full */
 
@@ -65,13 +66,12 @@ static void ttl_changed(struct flow_hot *h, struct flow_cold *c, int side, uint8
 static void deep_compare(const struct flow_table *t, uint32_t index, const struct packet *p)
 {
     struct flow_hot *h = &t->hot[index];
-    const struct flow_tunnel *tunnel = &t->tunnel[index];
-    bool deep = h->kind & KIND_DEEP;
+    static const struct flow_deep shallow;
+    const struct flow_deep *deep = h->kind & KIND_DEEP ? &t->deep[index] : &shallow;
 
-    if (p->vlan[1] != t->cold[index].vlan[1])
+    if (p->vlan[1] != deep->inner_vlan)
         h->quality |= HOT_QUALITY(QUALITY_VLAN_CHANGED);
-    if (p->tunnel != (deep ? tunnel->kind : TUNNEL_NONE) ||
-        (deep && p->tunnel && p->tunnel_id != tunnel->id))
+    if (p->tunnel != deep->tunnel || (p->tunnel && p->tunnel_id != deep->tunnel_id))
         h->quality |= HOT_QUALITY(QUALITY_TUNNEL_CHANGED);
 }
 
@@ -91,7 +91,7 @@ static bool late_splits(const struct flow_table *t, uint32_t index, uint64_t ts_
     if (!t->config.timeouts)
         return false;
     for (int s = 0; s < 2; s++)
-        if (c->total.packets[s] > c->base.packets[s] && c->last_ns[s] > ts_ns &&
+        if ((t->hot[index].kind & KIND_IN_RECORD << s) && c->last_ns[s] > ts_ns &&
             c->last_ns[s] - ts_ns > t->config.active_ns)
             return true;
     return false;
@@ -330,9 +330,8 @@ static inline void pass_keys(struct flow_table *t, const struct packet *packet, 
 /* The cold lines that a change of state writes. */
 static inline void prefetch_change(const struct flow_cold *c)
 {
-    prefetch_write(&c->conn_start_ns);
-    prefetch_write(c->mac);
-    prefetch_write(c->first_flags);
+    prefetch_write(&c->arrival_ns);
+    prefetch_write(&c->syn_ns);
 }
 
 /* A flow that is likely new needs an entry: in a full table, that of a flow that will have to go.
@@ -373,6 +372,8 @@ static void pass_candidates(struct flow_table *t, const struct packet *packet, s
             prefetch_read(&t->key6[probe->index]);
         if (packet[i].tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST))
             prefetch_change(&t->cold[probe->index]);
+        if (packet[i].tcp_flags & (TCP_FIN | TCP_RST))
+            prefetch_write(&t->odd[probe->index]);
     }
 }
 
@@ -394,7 +395,6 @@ static __attribute__((noinline)) void pass_changes(struct flow_table *t,
         if (!probe->key.blocks || !probe->index ||
             !likely_changes(&t->hot[probe->index], probe->side, &packet[i]))
             continue;
-        prefetch_write(&t->cold[probe->index].base);
         prefetch_change(&t->cold[probe->index]);
     }
 }

@@ -54,7 +54,7 @@ struct reference_tcp {
     enum reference_endpoint state, before;
     bool syn, fin, rst, data, ack, multi, fin_rst; /* its letter was given */
     bool follows;                                  /* next is known */
-    uint32_t next, isn, syn_at, fin_at, rst_at;
+    uint32_t next, syn_at, fin_at, rst_at;
     uint64_t retransmissions, zero_windows;
 };
 

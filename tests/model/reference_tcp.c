@@ -92,6 +92,7 @@ enum conn_state reference_state(const struct reference_connection *c)
     return c->key.proto == PROTO_TCP ? tcp_state(c) : CONN_OTH;
 }
 
+/* What comes with FIN or RST begins nothing: its number is no initial one. */
 bool reference_tcp_anew(const struct reference_connection *c, int side, const struct packet *p,
                         uint64_t clock_ns)
 {
@@ -101,11 +102,11 @@ bool reference_tcp_anew(const struct reference_connection *c, int side, const st
         return false;
     switch (p->tcp_flags & (TCP_SYN | TCP_ACK | TCP_FIN | TCP_RST)) {
     case TCP_SYN | TCP_ACK: /* of a connection whose SYN went by elsewhere */
-        return reference_tcp_closed(c) && own->syn && own->isn != p->tcp_seq;
+        return reference_tcp_closed(c) && own->syn && own->syn_at != p->tcp_seq;
     case TCP_SYN:
         if (reference_tcp_closed(c) || clock_ns >= c->arrival_ns + SYN_IDLE_NS)
             return true;
-        if (own->syn && own->isn == p->tcp_seq)
+        if (own->syn && own->syn_at == p->tcp_seq)
             return false;
         return own->follows && outside(p->tcp_seq, own->next);
     default:
@@ -193,7 +194,6 @@ static void handshake(struct reference_connection *c, int side, const struct pac
     struct reference_tcp *own = &c->side[side].tcp, *peer = &c->side[!side].tcp;
 
     if (p->tcp_flags & TCP_SYN) {
-        own->isn = p->tcp_seq;
         if (side == c->initiator && !(p->tcp_flags & TCP_ACK))
             c->syn_ns = p->ts_ns;
         return;

@@ -432,7 +432,7 @@ static void a_long_record_is_walked_whole(void **state)
     struct fixture *f = fixture_open(&options);
 
     fixture_send(f, packet_udp(0, 1000, START_NS));
-    f->table->cold[1].total.packets[1] = UINT32_MAX;
+    f->table->cold[1].total.packets[1] = f->table->cold[1].open_packets = UINT32_MAX;
     fixture_turn(f, START_NS + SECOND);
     check_walk(f);
     assert_int_equal(f->table->hot[1].last[1], UINT32_MAX);

@@ -127,21 +127,22 @@ static void weaker_evidence_turns_nothing(void **state)
     (void)state;
     struct flow_hot h = {.proto = PROTO_TCP};
     struct flow_cold c = {0};
+    struct flow_table t = {.hot = &h, .cold = &c};
 
-    history_add(&h, &c, 0, 'S');
-    history_add(&h, &c, 1, 'H');
-    flow_direction(&h, &c, 1, BASIS_SYN_ACK);
+    history_add(&t, 0, 0, 'S');
+    history_add(&t, 0, 1, 'H');
+    flow_direction(&t, 0, 1, BASIS_SYN_ACK);
     assert_int_equal(flow_initiator(&h), 1);
     assert_string_equal(c.history, "sH^");
-    flow_direction(&h, &c, 0, BASIS_REQUEST);
-    flow_direction(&h, &c, 0, BASIS_SYN_ACK);
+    flow_direction(&t, 0, 0, BASIS_REQUEST);
+    flow_direction(&t, 0, 0, BASIS_SYN_ACK);
     assert_int_equal(flow_initiator(&h), 1);
     assert_int_equal(c.basis, BASIS_SYN_ACK);
     c.record_no = 1;
-    flow_direction(&h, &c, 0, BASIS_SYN);
+    flow_direction(&t, 0, 0, BASIS_SYN);
     assert_int_equal(flow_initiator(&h), 1);
     c.record_no = 0;
-    flow_direction(&h, &c, 0, BASIS_SYN);
+    flow_direction(&t, 0, 0, BASIS_SYN);
     assert_int_equal(flow_initiator(&h), 0);
 }
 
@@ -201,15 +202,37 @@ static void history_is_cut_at_its_end(void **state)
     (void)state;
     struct flow_hot h = {0};
     struct flow_cold c = {0};
+    struct flow_odd o;
+    struct flow_table t = {.hot = &h, .cold = &c, .odd = &o};
 
+    memset(&o, 0xff, sizeof(o)); /* void until it is marked */
     for (int i = 0; i < FLOW_HISTORY_MAX; i++) {
         assert_int_equal(h.quality, 0);
-        history_add(&h, &c, i & 1, 'D');
+        assert_int_equal(flow_has_odd(&c), i > COLD_HISTORY);
+        history_add(&t, 0, i & 1, i & 1 ? 'A' : 'D');
     }
-    history_add(&h, &c, 0, 'X');
+    history_add(&t, 0, 0, 'X');
     assert_int_equal(c.history_len, FLOW_HISTORY_MAX);
-    assert_int_equal(c.history[FLOW_HISTORY_MAX - 1], 'D');
+    assert_memory_equal(c.history, "DaDaDaDaDa", COLD_HISTORY);
+    assert_memory_equal(o.history, "DaDaDaDaDaDaDaDaD", sizeof(o.history));
+    assert_int_equal(o.last_fin[0] | o.retransmitted[1], 0);
     assert_int_equal(h.quality, HOT_QUALITY(QUALITY_HISTORY_CUT));
+}
+
+/* A turn reaches the letters that are odd, too. */
+static void a_long_history_turns_whole(void **state)
+{
+    (void)state;
+    struct flow_hot h = {.proto = PROTO_TCP};
+    struct flow_cold c = {0};
+    struct flow_odd o = {0};
+    struct flow_table t = {.hot = &h, .cold = &c, .odd = &o};
+
+    for (int i = 0; i < COLD_HISTORY + 3; i++)
+        history_add(&t, 0, i & 1, i & 1 ? 'A' : 'D');
+    flow_direction(&t, 0, 1, BASIS_SYN);
+    assert_memory_equal(c.history, "dAdAdAdAdA", COLD_HISTORY);
+    assert_string_equal(o.history, "dAd^");
 }
 
 static void a_reset_outside_the_window_is_ignored(void **state)
@@ -446,6 +469,7 @@ int main(void)
         cmocka_unit_test(odd_flags_have_letters),
         cmocka_unit_test(acks_of_unseen_data_are_noted),
         cmocka_unit_test(history_is_cut_at_its_end),
+        cmocka_unit_test(a_long_history_turns_whole),
         cmocka_unit_test(a_reset_outside_the_window_is_ignored),
         cmocka_unit_test(data_after_a_reset_cancel_it),
         cmocka_unit_test(sequence_numbers_wrap),
