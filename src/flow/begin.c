@@ -13,10 +13,39 @@ static uint32_t index_take(struct flow_table *t)
     return t->high_water++;
 }
 
-static void place(struct flow_table *t, uint32_t hash, uint32_t index, struct flow_out *out)
+/* An entry with a place in the table. In a full one it is the victim's, mostly with its place: in
+ * a flood this is the path of nearly every packet. */
+static uint32_t entry_take(struct flow_table *t, uint32_t hash, struct flow_out *out)
 {
-    while (!bucket_insert(t, hash, index))
-        flow_evict(t, bucket_victim(t, hash, true), out);
+    struct bucket_slot victim;
+    const bool full = t->live >= t->max_flows;
+
+    if (full) {
+        bucket_victim(t, hash, false, &victim);
+        flow_evict(t, &victim, out);
+    }
+    uint32_t index = index_take(t);
+    struct flow_hot *h = &t->hot[index];
+    memset(h, 0, sizeof(*h));
+    h->kind = KIND_KEY; /* not to be found, nor evicted as one of the keys, before it is whole */
+    if (full && bucket_reuse(t, hash, index, &victim))
+        return index;
+    while (!bucket_insert(t, hash, index)) {
+        bucket_victim(t, hash, true, &victim);
+        flow_evict(t, &victim, out);
+    }
+    return index;
+}
+
+/* The cold lines as zeros, line by line: together compilers clear them by a string instruction,
+ * which takes longer to start. */
+static void cold_clear(struct flow_cold *c)
+{
+    char *line = (char *)c;
+
+    memset(line, 0, CACHE_LINE);
+    memset(line + CACHE_LINE, 0, CACHE_LINE);
+    memset(line + 2 * CACHE_LINE, 0, CACHE_LINE);
 }
 
 static void cold_begin(struct flow_table *t, uint32_t index, const struct flow_probe *probe,
@@ -24,7 +53,7 @@ static void cold_begin(struct flow_table *t, uint32_t index, const struct flow_p
 {
     struct flow_cold *c = &t->cold[index];
 
-    memset(c, 0, sizeof(*c));
+    cold_clear(c);
     c->hash = bucket_hash(probe->key.value.place);
     c->rank = RANK_NEW;
     c->conn_start_ns = p->ts_ns;
@@ -56,15 +85,9 @@ uint32_t flow_create(struct flow_table *t, struct flow_probe *probe, const struc
                      struct flow_out *out)
 {
     uint32_t hash = bucket_hash(probe->key.value.place);
-
-    if (t->live >= t->max_flows)
-        flow_evict(t, bucket_victim(t, hash, false), out);
-    uint32_t index = index_take(t);
+    uint32_t index = entry_take(t, hash, out);
     struct flow_hot *h = &t->hot[index];
 
-    memset(h, 0, sizeof(*h));
-    h->kind = KIND_KEY; /* not to be found, nor evicted as one of the keys, before it is whole */
-    place(t, hash, index, out);
     memcpy(h, probe->key.block[0], sizeof(struct flow_head));
     if (h->kind & KIND_IP6)
         memcpy(&t->key6[index], probe->key.block[1], sizeof(struct flow_key6));
@@ -72,8 +95,7 @@ uint32_t flow_create(struct flow_table *t, struct flow_probe *probe, const struc
         deep_begin(&t->deep[index], probe->side, p);
         h->kind |= KIND_DEEP;
     }
-    if (probe->side)
-        h->kind |= KIND_INITIATOR;
+    h->kind |= (uint8_t)(KIND_INITIATOR * probe->side);
     h->vlan = p->vlan[0];
     h->last[0] = UINT32_MAX;
     cold_begin(t, index, probe, p);

@@ -82,8 +82,17 @@ bool bucket_insert(struct flow_table *t, uint32_t hash, uint32_t index)
     return true;
 }
 
-/* The bucket and slot that hold index. */
-static struct bucket *locate(struct flow_table *t, uint32_t hash, uint32_t index, unsigned *slot)
+bool bucket_reuse(struct flow_table *t, uint32_t hash, uint32_t index,
+                  const struct bucket_slot *cleared)
+{
+    if (cleared->bucket != &t->bucket[bucket_first(t, hash)])
+        return false;
+    place(cleared->bucket, (int)cleared->slot, bucket_tag(hash), index, RANK_NEW);
+    return true;
+}
+
+/* Where index is. */
+static struct bucket_slot locate(struct flow_table *t, uint32_t hash, uint32_t index)
 {
     uint16_t tag = bucket_tag(hash);
     uint32_t at = bucket_first(t, hash);
@@ -91,33 +100,35 @@ static struct bucket *locate(struct flow_table *t, uint32_t hash, uint32_t index
     for (unsigned second = 0; second < 2; second++) {
         struct bucket *b = &t->bucket[at];
         for (uint32_t m = bucket_match(b, tag | (uint16_t)second); m; m &= m - 1) {
-            *slot = (unsigned)__builtin_ctz(m);
-            if (b->index[*slot] == index)
-                return b;
+            unsigned slot = (unsigned)__builtin_ctz(m);
+            if (b->index[slot] == index)
+                return (struct bucket_slot){b, slot};
         }
         at = bucket_other(t, at, tag);
     }
-    return NULL;
+    assert(!"an entry is in one of its buckets");
+    return (struct bucket_slot){0};
+}
+
+void bucket_clear(struct flow_table *t, uint32_t hash, const struct bucket_slot *at)
+{
+    if (at->bucket->tag[at->slot] & 1)
+        overflow_drop(&t->bucket[bucket_first(t, hash)]);
+    place(at->bucket, (int)at->slot, 0, 0, 0);
 }
 
 void bucket_remove(struct flow_table *t, uint32_t hash, uint32_t index)
 {
-    unsigned slot;
-    struct bucket *b = locate(t, hash, index, &slot);
+    struct bucket_slot at = locate(t, hash, index);
 
-    assert(b);
-    if (b->tag[slot] & 1)
-        overflow_drop(&t->bucket[bucket_first(t, hash)]);
-    place(b, (int)slot, 0, 0, 0);
+    bucket_clear(t, hash, &at);
 }
 
 void bucket_promote(struct flow_table *t, uint32_t hash, uint32_t index, unsigned rank)
 {
-    unsigned slot;
-    struct bucket *b = locate(t, hash, index, &slot);
+    struct bucket_slot at = locate(t, hash, index);
 
-    assert(b);
-    bucket_set_rank(b, slot, rank);
+    bucket_set_rank(at.bucket, at.slot, rank);
 }
 
 bool bucket_insert_all(struct flow_table *t)
@@ -137,7 +148,7 @@ bool bucket_insert_all(struct flow_table *t)
 }
 
 /* The least rank in b below *best, from the hand on. */
-static void consider(struct bucket *b, unsigned *best, uint32_t *index, struct bucket **where)
+static void consider(struct bucket *b, unsigned *best, struct bucket_slot *victim)
 {
     const uint32_t taken = bucket_taken(b);
 
@@ -146,31 +157,33 @@ static void consider(struct bucket *b, unsigned *best, uint32_t *index, struct b
         if (!slots)
             continue;
         *best = rank;
-        *index = b->index[bucket_from_hand(b, slots)];
-        *where = b;
+        *victim = (struct bucket_slot){b, bucket_from_hand(b, slots)};
     }
 }
 
 static void advance_hand(struct bucket *b)
 {
-    unsigned hand = (bucket_hand(b) + 1) % BUCKET_SLOTS;
+    unsigned hand = bucket_hand(b) + 1;
+
+    hand = hand < BUCKET_SLOTS ? hand : 0;
     b->control = (b->control & ~(15u << HAND_SHIFT)) | hand << HAND_SHIFT;
 }
 
-uint32_t bucket_victim(struct flow_table *t, uint32_t hash, bool own_only)
+uint32_t bucket_victim(struct flow_table *t, uint32_t hash, bool own_only,
+                       struct bucket_slot *victim)
 {
-    uint32_t first = bucket_first(t, hash), index = 0;
-    struct bucket *where = NULL;
+    uint32_t first = bucket_first(t, hash);
     unsigned best = RANK_MANY + 1;
 
-    consider(&t->bucket[first], &best, &index, &where);
-    consider(&t->bucket[bucket_other(t, first, bucket_tag(hash))], &best, &index, &where);
+    consider(&t->bucket[first], &best, victim);
+    consider(&t->bucket[bucket_other(t, first, bucket_tag(hash))], &best, victim);
     for (uint32_t i = 1; !own_only && i <= t->bucket_mask; i++) {
-        if (best < RANK_SEVERAL || (index && i > VICTIM_BUCKETS))
+        if (best < RANK_SEVERAL || (best <= RANK_MANY && i > VICTIM_BUCKETS))
             break;
-        consider(&t->bucket[(first + i) & t->bucket_mask], &best, &index, &where);
+        consider(&t->bucket[(first + i) & t->bucket_mask], &best, victim);
     }
-    if (where)
-        advance_hand(where);
-    return index;
+    if (best > RANK_MANY)
+        return 0;
+    advance_hand(victim->bucket);
+    return victim->bucket->index[victim->slot];
 }

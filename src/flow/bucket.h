@@ -113,8 +113,17 @@ static inline uint32_t bucket_candidate(const struct bucket *b)
     return slots ? b->index[bucket_from_hand(b, slots)] : 0;
 }
 
+/* Where an index was found. */
+struct bucket_slot {
+    struct bucket *bucket;
+    unsigned slot;
+};
+
 /* Puts an index into the table for this hash; false when all places are taken. */
 bool bucket_insert(struct flow_table *, uint32_t hash, uint32_t index);
+
+/* The same into a slot of its first bucket that was just cleared; false when it is another's. */
+bool bucket_reuse(struct flow_table *, uint32_t hash, uint32_t index, const struct bucket_slot *);
 
 /* Puts all flows, with their ranks, into buckets that are empty; false when not all found a place.
  */
@@ -123,9 +132,12 @@ bool bucket_insert_all(struct flow_table *);
 /* Takes it out again. */
 void bucket_remove(struct flow_table *, uint32_t hash, uint32_t index);
 
+/* The same, where it is known to be. */
+void bucket_clear(struct flow_table *, uint32_t hash, const struct bucket_slot *);
+
 /* Ranks an entry anew. */
 void bucket_promote(struct flow_table *, uint32_t hash, uint32_t index, unsigned rank);
 
-/* The index that has to go for a new entry with this hash: out of its own two buckets, or near them
- * when those hold elephants only. 0 when there is none. */
-uint32_t bucket_victim(struct flow_table *, uint32_t hash, bool own_only);
+/* The index that has to go for a new entry with this hash, and where it is: out of its own two
+ * buckets, or near them when those hold elephants only. 0 when there is none. */
+uint32_t bucket_victim(struct flow_table *, uint32_t hash, bool own_only, struct bucket_slot *);

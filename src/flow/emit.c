@@ -106,14 +106,13 @@ static void fold_counts(struct flow_table *t, uint32_t index, struct flow_out *o
     struct flow_cold *c = &t->cold[index];
 
     for (int s = 0; s < 2; s++) {
-        if (!h->packets[s])
-            continue;
+        /* no branch: which sides have sent is a coin's toss */
+        uint64_t last = h->packets[s] ? stamp_widen(t, h->last[s]) : 0;
         c->total.packets[s] += h->packets[s];
         c->total.octets[s] += h->octets[s];
         c->total.payload[s] += h->payload[s];
-        uint64_t last = stamp_widen(t, h->last[s]);
         c->last_ns[s] = max64(c->last_ns[s], last);
-        c->arrival_ns = max64(c->arrival_ns, packet_clock(t, last));
+        c->arrival_ns = max64(c->arrival_ns, last ? packet_clock(t, last) : 0);
     }
     open_packets_add(c, (uint64_t)h->packets[0] + h->packets[1]);
     if (t->deltas) {
@@ -264,8 +263,9 @@ void flow_split(struct flow_table *t, uint32_t index, struct flow_out *out)
     record_split(t, index, END_ACTIVE, out);
 }
 
-void flow_finish(struct flow_table *t, uint32_t index, enum flow_end_reason reason,
-                 struct flow_out *out)
+/* Everything that is told of a connection at its end. */
+static void connection_end(struct flow_table *t, uint32_t index, enum flow_end_reason reason,
+                           struct flow_out *out)
 {
     struct flow_hot *h = &t->hot[index];
 
@@ -276,20 +276,37 @@ void flow_finish(struct flow_table *t, uint32_t index, enum flow_end_reason reas
         record_emit(t, index, reason, false, out);
     if (t->deltas)
         delta_close(t, index, out);
-    bucket_remove(t, t->cold[index].hash, index);
+    t->counters->note[NOTE_FLOWS_ENDED]++;
+}
+
+static void entry_free(struct flow_table *t, uint32_t index)
+{
+    struct flow_hot *h = &t->hot[index];
+
     memset(h, 0, sizeof(*h));
     h->kind = KIND_KEY; /* no key has all of these */
     t->free_index[t->free_count++] = index;
     t->live--;
     t->walked_flows -= flow_walked(t, index);
-    t->counters->note[NOTE_FLOWS_ENDED]++;
 }
 
-void flow_evict(struct flow_table *t, uint32_t index, struct flow_out *out)
+void flow_finish(struct flow_table *t, uint32_t index, enum flow_end_reason reason,
+                 struct flow_out *out)
 {
+    connection_end(t, index, reason, out);
+    bucket_remove(t, t->cold[index].hash, index);
+    entry_free(t, index);
+}
+
+void flow_evict(struct flow_table *t, const struct bucket_slot *victim, struct flow_out *out)
+{
+    const uint32_t index = victim->bucket->index[victim->slot];
+
     t->counters->note[NOTE_FLOWS_EVICTED]++;
     t->cold[index].quality |= QUALITY_EVICTED_EARLY;
-    flow_finish(t, index, END_RESOURCES, out);
+    connection_end(t, index, END_RESOURCES, out);
+    bucket_clear(t, t->cold[index].hash, victim);
+    entry_free(t, index);
 }
 
 static void finish_due(struct flow_table *t, uint32_t index, uint64_t now_ns, struct flow_out *out)

@@ -5,6 +5,8 @@
 
 #include "flow/entry.h"
 
+struct bucket_slot;
+
 /* Packets that are added in one go: late ones, held fragments. */
 struct flow_addition {
     uint32_t packets;
@@ -33,7 +35,7 @@ void flow_split(struct flow_table *, uint32_t index, struct flow_out *);
 void flow_finish(struct flow_table *, uint32_t index, enum flow_end_reason, struct flow_out *);
 
 /* As flow_finish, for one that must make room. */
-void flow_evict(struct flow_table *, uint32_t index, struct flow_out *);
+void flow_evict(struct flow_table *, const struct bucket_slot *, struct flow_out *);
 
 /* Adds to the cold lines; the side must be in the record. */
 void flow_add(struct flow_table *, uint32_t index, int side, const struct flow_addition *,

@@ -55,7 +55,8 @@ enum {
     KIND_ONE_WAY_DOWN = 1 << 2, /* the same, by the upper side */
     KIND_ORPHAN = 1 << 3,       /* fragments without their first one */
     KIND_KEY = 0x0f,
-    KIND_IN_RECORD = 1 << 4, /* << side: the side has packets in the open record */
+    KIND_IN_RECORD_INDEX = 4,
+    KIND_IN_RECORD = 1 << KIND_IN_RECORD_INDEX, /* << side: it has packets in the open record */
     KIND_IN_RECORD_BOTH = 3 << 4,
     KIND_DEEP = 1 << 6,      /* inner VLAN, MPLS or tunnel: compared with the cold lines */
     KIND_INITIATOR = 1 << 7, /* side 1 is the initiator */
@@ -165,7 +166,7 @@ struct flow_cold {
     /* C: what was seen */
     uint64_t syn_ns;
     union {
-        uint32_t isn[2]; /* of the last SYN */
+        uint32_t isn[2]; /* of the last SYN that came without FIN and RST */
         struct {
             uint8_t icmp_type, icmp_code;
         };

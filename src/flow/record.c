@@ -19,17 +19,6 @@ void flow_put_addresses(const struct flow_table *t, uint32_t index, uint8_t addr
     memcpy(address[!turn], &h->address4[1], 4);
 }
 
-static void put_counts(struct flow_counts *to, const struct flow_counts *a,
-                       const struct flow_counts *minus, int first)
-{
-    for (int s = 0; s < 2; s++) {
-        int from = s ^ first;
-        to->packets[s] = a->packets[from] - minus->packets[from];
-        to->octets[s] = a->octets[from] - minus->octets[from];
-        to->payload[s] = a->payload[from] - minus->payload[from];
-    }
-}
-
 static uint16_t quality_now(const struct flow_table *t, const struct flow_hot *h,
                             const struct flow_cold *c)
 {
@@ -124,23 +113,56 @@ static void put_common(const struct flow_table *t, uint32_t index, struct flow_r
     put_deep(t, index, r);
 }
 
-static void put_side(const struct flow_hot *h, const struct flow_cold *c, int s, int from,
-                     struct flow_record *r)
+/* Pairs by side, as the record has them: the initiator's first. */
+static inline void turn8(uint8_t to[2], const uint8_t from[2], unsigned first)
 {
-    bool in_record = h->kind & (KIND_IN_RECORD << from);
+    to[0] = from[first];
+    to[1] = from[!first];
+}
 
-    r->first_ns[s] = in_record ? c->first_ns[from] : 0;
-    /* hot stamps are rounded down, first times are not */
-    r->last_ns[s] = in_record ? max64(c->last_ns[from], c->first_ns[from]) : 0;
-    memcpy(r->mac[s], c->mac[from], 6);
-    r->port[s] = h->port[from];
-    r->ingress[s] = c->ingress[from];
-    r->flags[s] = h->flags[from];
-    r->flags_total[s] = c->flags_total[from];
-    r->first_flags[s] = c->first_flags[from];
-    r->tos[s] = c->tos[from];
-    r->ttl_min[s] = in_record ? c->ttl_min[from] : 255;
-    r->ttl_max[s] = in_record ? c->ttl_max[from] : 0;
+static inline void turn16(uint16_t to[2], const uint16_t from[2], unsigned first)
+{
+    to[0] = from[first];
+    to[1] = from[!first];
+}
+
+static void put_sides(const struct flow_hot *h, const struct flow_cold *c, unsigned first,
+                      struct flow_record *r)
+{
+    for (unsigned from = 0; from < 2; from++) {
+        const unsigned to = from ^ first;
+        const uint64_t in_record = -(uint64_t)(h->kind >> KIND_IN_RECORD_INDEX >> from & 1);
+        r->first_ns[to] = c->first_ns[from] & in_record;
+        /* hot stamps are rounded down, first times are not */
+        r->last_ns[to] = max64(c->last_ns[from], c->first_ns[from]) & in_record;
+        r->ttl_min[to] = (uint8_t)(c->ttl_min[from] | ~in_record);
+        r->ttl_max[to] = (uint8_t)(c->ttl_max[from] & in_record);
+        memcpy(r->mac[to], c->mac[from], 6);
+    }
+    turn16(r->port, h->port, first);
+    turn16(r->ingress, c->ingress, first);
+    turn8(r->flags, h->flags, first);
+    turn8(r->flags_total, c->flags_total, first);
+    turn8(r->first_flags, c->first_flags, first);
+    turn8(r->tos, c->tos, first);
+}
+
+static void put_counts(struct flow_counts *to, const struct flow_counts *from, unsigned first)
+{
+    for (int s = 0; s < 2; s++) {
+        to->packets[s] = from->packets[s ^ first];
+        to->octets[s] = from->octets[s ^ first];
+        to->payload[s] = from->payload[s ^ first];
+    }
+}
+
+static void take_counts(struct flow_counts *of, const struct flow_counts *minus, unsigned first)
+{
+    for (int s = 0; s < 2; s++) {
+        of->packets[s] -= minus->packets[s ^ first];
+        of->octets[s] -= minus->octets[s ^ first];
+        of->payload[s] -= minus->payload[s ^ first];
+    }
 }
 
 /* First packet of the open record. */
@@ -149,25 +171,24 @@ static uint64_t record_start(const struct flow_hot *h, const struct flow_cold *c
     uint64_t start = UINT64_MAX;
 
     for (int s = 0; s < 2; s++)
-        if (h->kind & (KIND_IN_RECORD << s))
-            start = min64(start, c->first_ns[s]);
+        start = min64(start, h->kind & (KIND_IN_RECORD << s) ? c->first_ns[s] : UINT64_MAX);
     return start;
 }
 
 void flow_record_fill(struct flow_table *t, uint32_t index, struct flow_record *r)
 {
-    static const struct flow_counts nothing;
     struct flow_hot *h = &t->hot[index];
     struct flow_cold *c = &t->cold[index];
-    int first = flow_initiator(h);
+    const unsigned first = (unsigned)flow_initiator(h);
 
     for (int s = 0; s < 2; s++)
         c->flags_total[s] |= h->flags[s];
-    for (int s = 0; s < 2; s++)
-        put_side(h, c, s, s ^ first, r);
+    put_sides(h, c, first, r);
     put_common(t, index, r);
-    put_counts(&r->delta, &c->total, flow_base(t, index), first);
-    put_counts(&r->total, &c->total, &nothing, first);
+    put_counts(&r->total, &c->total, first);
+    put_counts(&r->delta, &c->total, first); /* a copy would have to wait for the stores above */
+    if (c->record_no)
+        take_counts(&r->delta, &t->past[index].total, first);
     if (record_open(h)) {
         r->start_ns = record_start(h, c);
         r->end_ns = flow_record_end(h, c);

@@ -19,8 +19,8 @@ static inline uint64_t flow_record_end(const struct flow_hot *h, const struct fl
 
     /* hot stamps are rounded down, first times are not */
     for (int s = 0; s < 2; s++)
-        if (h->kind & (KIND_IN_RECORD << s))
-            end = max64(end, max64(c->last_ns[s], c->first_ns[s]));
+        end =
+            max64(end, h->kind & (KIND_IN_RECORD << s) ? max64(c->last_ns[s], c->first_ns[s]) : 0);
     return end;
 }
 

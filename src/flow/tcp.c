@@ -116,8 +116,7 @@ void history_add(struct flow_table *t, uint32_t index, int side, char letter)
         h->quality |= HOT_QUALITY(QUALITY_HISTORY_CUT);
         return;
     }
-    if (side != flow_initiator(h))
-        letter = (char)tolower((unsigned char)letter);
+    letter |= (char)((side != flow_initiator(h)) << 5); /* lower case */
     *history_letter(t, index, c->history_len++) = letter;
 }
 

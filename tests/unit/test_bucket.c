@@ -259,6 +259,16 @@ static void overflow_saturates(void **state)
     fixture_close(f);
 }
 
+static uint32_t victim(struct flow_table *t, uint32_t hash, bool own_only)
+{
+    struct bucket_slot at;
+    uint32_t index = bucket_victim(t, hash, own_only, &at);
+
+    if (index)
+        assert_int_equal(at.bucket->index[at.slot], index);
+    return index;
+}
+
 static void victims_go_by_rank(void **state)
 {
     (void)state;
@@ -271,12 +281,12 @@ static void victims_go_by_rank(void **state)
         bucket_promote(t, hash, i, RANK_MANY);
     }
     bucket_promote(t, hash, 4, RANK_SEVERAL);
-    assert_int_equal(bucket_victim(t, hash, true), 4);
+    assert_int_equal(victim(t, hash, true), 4);
     bucket_promote(t, hash, 13, RANK_NEW);
-    assert_int_equal(bucket_victim(t, hash, true), 13);
+    assert_int_equal(victim(t, hash, true), 13);
     bucket_promote(t, hash, 17, RANK_PARKED);
     bucket_promote(t, hash, 13, RANK_NEW);
-    assert_int_equal(bucket_victim(t, hash, true), 17);
+    assert_int_equal(victim(t, hash, true), 17);
     fixture_close(f);
 }
 
@@ -291,8 +301,29 @@ static void victims_of_one_rank_take_turns(void **state)
     for (uint32_t i = 1; i <= 10; i++)
         assert_true(bucket_insert(t, hash, i));
     for (int i = 0; i < BUCKET_SLOTS; i++)
-        taken |= 1u << bucket_victim(t, hash, true);
+        taken |= 1u << victim(t, hash, true);
     assert_int_equal(taken, 0x7fe);
+    fixture_close(f);
+}
+
+/* A newcomer takes the victim's place where that is in its own first bucket. */
+static void a_cleared_slot_is_reused_in_place(void **state)
+{
+    (void)state;
+    struct fixture *f = open_sized(1000);
+    struct flow_table *t = f->table;
+    uint32_t hash = 0xcafe, far = 100;
+    struct bucket_slot at;
+
+    for (uint32_t i = 1; i <= 10; i++)
+        assert_true(bucket_insert(t, hash, i));
+    assert_int_equal(bucket_victim(t, hash, true, &at), 1);
+    bucket_clear(t, hash, &at);
+    assert_false(bucket_reuse(t, far, 11, &at));
+    assert_true(bucket_reuse(t, hash, 11, &at));
+    assert_int_equal(at.bucket->index[at.slot], 11);
+    assert_int_equal(bucket_rank(at.bucket, at.slot), RANK_NEW);
+    bucket_remove(t, hash, 11);
     fixture_close(f);
 }
 
@@ -304,17 +335,17 @@ static void spares_elephants_while_others_are_near(void **state)
     struct flow_table *t = f->table;
     uint32_t hash = 3, near = 5, far = 100;
 
-    assert_int_equal(bucket_victim(t, hash, false), 0);
+    assert_int_equal(victim(t, hash, false), 0);
     assert_true(bucket_insert(t, far, 30));
-    assert_int_equal(bucket_victim(t, hash, false), 30);
-    assert_int_equal(bucket_victim(t, hash, true), 0);
+    assert_int_equal(victim(t, hash, false), 30);
+    assert_int_equal(victim(t, hash, true), 0);
     for (uint32_t i = 1; i <= 20; i++) {
         assert_true(bucket_insert(t, hash, i));
         bucket_promote(t, hash, i, RANK_MANY);
     }
     assert_true(bucket_insert(t, near, 40));
-    assert_int_equal(bucket_victim(t, hash, false), 40);
-    assert_in_range(bucket_victim(t, hash, true), 1, 20);
+    assert_int_equal(victim(t, hash, false), 40);
+    assert_in_range(victim(t, hash, true), 1, 20);
     fixture_close(f);
 }
 
@@ -424,6 +455,7 @@ int main(void)
         cmocka_unit_test(overflow_saturates),
         cmocka_unit_test(victims_go_by_rank),
         cmocka_unit_test(victims_of_one_rank_take_turns),
+        cmocka_unit_test(a_cleared_slot_is_reused_in_place),
         cmocka_unit_test(spares_elephants_while_others_are_near),
         cmocka_unit_test(grows_with_its_flows),
         cmocka_unit_test(stays_as_it_is_where_memory_is_short),
