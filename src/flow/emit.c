@@ -127,11 +127,6 @@ static void fold_counts(struct flow_table *t, uint32_t index, struct flow_out *o
     memset(h->packets, 0, sizeof(h->packets) + sizeof(h->octets) + sizeof(h->payload));
 }
 
-static bool hot_counts(const struct flow_hot *h)
-{
-    return h->packets[0] | h->packets[1];
-}
-
 /* The rank lies in a line that a fold does not touch otherwise. It can rise only where the count
  * passes a threshold, or with the first packets of a record, before which the flow may have been
  * parked. */
@@ -141,7 +136,7 @@ void flow_fold(struct flow_table *t, uint32_t index, struct flow_out *out)
     struct flow_cold *c = &t->cold[index];
 
     t->folded_ts = t->newest_ts;
-    if (!hot_counts(h))
+    if (!flow_has_counts(h))
         return;
     uint64_t before = flow_packets(&c->total);
     bool rank_may_rise =
@@ -270,7 +265,7 @@ static void connection_end(struct flow_table *t, uint32_t index, enum flow_end_r
     struct flow_hot *h = &t->hot[index];
 
     t->folded_ts = t->newest_ts;
-    if (hot_counts(h))
+    if (flow_has_counts(h))
         fold_counts(t, index, out);
     if (record_open(h) || t->notices)
         record_emit(t, index, reason, false, out);

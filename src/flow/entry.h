@@ -323,6 +323,12 @@ static inline const struct flow_counts *flow_base(const struct flow_table *t, ui
     return t->cold[index].record_no ? &t->past[index].total : &none;
 }
 
+/* Packets since the last fold. */
+static inline bool flow_has_counts(const struct flow_hot *h)
+{
+    return (h->packets[0] | h->packets[1]) != 0;
+}
+
 static inline int flow_initiator(const struct flow_hot *h)
 {
     return (h->kind & KIND_INITIATOR) != 0;

@@ -5,7 +5,7 @@
 #include "flow/fragment.h"
 #include "flow/track.h"
 
-#define PREFETCH_FLOWS 8
+#define PREFETCH_FLOWS 16
 #define OUT_SLACK 8 /* what one visit or one orphan may add */
 
 static bool out_full(const struct flow_out *out)
@@ -35,7 +35,7 @@ static void turn_begin(struct flow_table *t)
 
 static inline bool is_due(const struct flow_hot *h, uint32_t tick)
 {
-    return !(h->packets[0] | h->packets[1]) && tick >= h->last[0] && h->kind != KIND_KEY;
+    return !flow_has_counts(h) && tick >= h->last[0] && h->kind != KIND_KEY;
 }
 
 static inline void visit(struct flow_table *t, uint32_t index, uint64_t now_ns,
@@ -43,7 +43,7 @@ static inline void visit(struct flow_table *t, uint32_t index, uint64_t now_ns,
 {
     struct flow_hot *h = &t->hot[index];
 
-    if (h->packets[0] | h->packets[1])
+    if (flow_has_counts(h))
         flow_fold(t, index, out);
     else if (t->repricing && h->kind != KIND_KEY)
         flow_arm(t, index);
@@ -101,13 +101,15 @@ static inline void prefetch_visit(const struct flow_table *t, uint32_t position,
     uint32_t far = position + PREFETCH_FLOWS, near = position + PREFETCH_FLOWS / 2;
     const struct flow_hot *h = &t->hot[far];
 
-    if (h->packets[0] | h->packets[1]) {
+    if (flow_has_counts(h)) {
         prefetch_write(&t->cold[far].total);
         prefetch_write(&t->cold[far].arrival_ns);
     } else if (is_due(h, tick)) {
         flow_prefetch_cold(t, far);
     }
-    if (is_due(&t->hot[near], tick))
+    /* who ends is taken out of its bucket; who is no elephant yet may rise in it */
+    if (is_due(&t->hot[near], tick) ||
+        (flow_has_counts(&t->hot[near]) && t->cold[near].rank < RANK_MANY))
         prefetch_bucket(t, near);
 }
 

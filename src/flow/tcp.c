@@ -86,7 +86,7 @@ static bool outside(uint32_t seq, uint32_t expected)
 bool tcp_starts_anew(const struct flow_hot *h, const struct flow_cold *c, int side,
                      const struct packet *p, uint64_t clock_ns)
 {
-    bool silent = !(h->packets[0] | h->packets[1]);
+    bool silent = !flow_has_counts(h);
 
     if (!(p->flags & PACKET_HAS_TCP) || (p->tcp_flags & (TCP_FIN | TCP_RST)))
         return false;
