@@ -235,6 +235,11 @@ struct flow_probe {
     uint64_t digest;     /* for duplicates, 0 = none */
 };
 
+/* Packets of a burst that a pass takes at a time. With 8, 12, 16 and 24 the table took 22.6, 21.4,
+ * 22.0 and 21.7 ns per IPv4 packet of 10 k flows, 30.9, 29.6, 31.5, 34.9 of 100 k, 35.8, 37.2,
+ * 36.5, 42.4 of 1 M. */
+#define CHUNK 12u
+
 struct duplicates;
 struct fold;
 struct fragments;
@@ -280,7 +285,7 @@ struct flow_table {
     struct duplicates *duplicates;
     struct hash_secret secret;
     hash_burst_fn *hash_burst;
-    struct flow_probe probe[PACKET_BURST_MAX];
+    struct flow_probe probe[PACKET_BURST_MAX + CHUNK]; /* those behind are asked for, never used */
 };
 
 /* Whether this turn of the sweep has passed the entry: what changes in it changes the sums. */
