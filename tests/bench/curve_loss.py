@@ -8,6 +8,7 @@ import json
 import os
 import socket
 import sys
+import types
 from pathlib import Path
 
 from threads import busiest, cpu_by_thread
@@ -30,9 +31,10 @@ def load_lab(build):
         import lab
         import traffic
     except ImportError as problem:
-        return None, None, f"{problem} (deploy/install-deps bench)"
+        return None, f"{problem} (deploy/install-deps bench)"
     reason = lab.MISSING or (None if traffic.has_xdp() else "built without AF_XDP")
-    return lab, traffic, reason
+    return types.SimpleNamespace(pair=lab.pair, wait_for=lab.wait_for, blast=traffic.blast, receiver=traffic.Receiver,
+                                 misses=traffic.MISSES), reason
 
 
 def cases(args):
@@ -80,10 +82,10 @@ class Weir:
 class Bare:
     """The same port, and nothing behind it."""
 
-    def __init__(self, net, traffic):
+    def __init__(self, net, tools):
         wrap = ("taskset", "-c", os.cpu_count() - 1)
-        self.misses = traffic.MISSES
-        self.receiver = traffic.Receiver(net, "xdp:mon0", f"--capture.ring={RING}", wrap=wrap)
+        self.misses = tools.misses
+        self.receiver = tools.receiver(net, "xdp:mon0", f"--capture.ring={RING}", wrap=wrap)
 
     def counts(self):
         now = self.receiver.now()
@@ -97,14 +99,14 @@ class Bare:
 class Bench:
     """One case: a sender, and who receives what it sends."""
 
-    def __init__(self, args, case, net, subject, lab, traffic):
-        self.args, self.case, self.net, self.subject, self.lab, self.traffic = args, case, net, subject, lab, traffic
+    def __init__(self, args, case, tools, net, subject):
+        self.args, self.case, self.tools, self.net, self.subject = args, case, tools, net, subject
         self.sent = 0
 
     def send(self, *more):
         flows, share, family, frame = self.case
         options = ["-f", flows, "-s", frame, "-b", *(["-6"] if family == 6 else [])]
-        done = self.traffic.blast(self.net, *options, *more, *([] if "-n" in more else ["-w", share]), timeout=120)
+        done = self.tools.blast(self.net, *options, *more, *([] if "-n" in more else ["-w", share]), timeout=120)
         self.sent += done["sent"]
         return done
 
@@ -114,7 +116,7 @@ class Bench:
             counts = self.subject.counts()
             whole = counts["received"] == self.sent == counts["delivered"] + counts["missed"] and not counts["pending"]
             return counts if whole else None
-        return self.lab.wait_for(all_in, lambda: f"all {self.sent} sent are accounted: {self.subject.counts()}", pause=0.1)
+        return self.tools.wait_for(all_in, lambda: f"all {self.sent} sent are accounted: {self.subject.counts()}", pause=0.1)
 
     def warm_up(self):
         self.send("-n", 4 * self.case[0], "-r", WARM_UP_RATE, "-t", WARM_UP_SECONDS_MAX)
@@ -154,31 +156,40 @@ class Bench:
         return full, steps, low
 
 
-def run(args, case, program, lab, traffic):
+def run(args, case, program, tools):
     args.note(f"loss: {case[0]} flows, {case[1]} % new, IPv{case[2]}, {case[3]} B, {program}")
-    with lab.pair() as net:
-        subject = Weir(net) if program == "weir" else Bare(net, traffic)
-        full, steps, lossless = Bench(args, case, net, subject, lab, traffic).search()
+    with tools.pair() as net:
+        subject = Weir(net) if program == "weir" else Bare(net, tools)
+        full, steps, lossless = Bench(args, case, tools, net, subject).search()
         subject.stop()
     lines = [{"kind": "loss", **about(case), "program": program, **step} for step in steps]
     return lines, full, lossless
 
 
+def measure_case(args, case, floors, tools):
+    port = case[2:]
+    if port not in floors:
+        lines, _, floors[port] = run(args, case, "floor", tools)
+        yield from lines
+    lines, full, lossless = run(args, case, "weir", tools)
+    yield from lines
+    yield {"kind": "lossless", **about(case), "packets_per_second": lossless, "floor_packets_per_second": floors[port],
+           "sender_packets_per_second": full["packets_per_second"], "loss_percent_at_full_speed": full["loss_percent"]}
+
+
 def measure(args):
     """Yields a line for each rate tried, and one for each case with the highest rate without loss."""
-    lab, traffic, reason = load_lab(args.build)
+    tools, reason = load_lab(args.build)
     if reason:
         yield {"kind": "lossless", "left_out": reason}
         return
-    floors = {}
+    floors = {}  # by family and frame size: the receiver knows no flows
     for case in cases(args):
+        left_out = {"kind": "lossless", **about(case)}
         if case[0] > FLOWS_MAX:
-            yield {"kind": "lossless", **about(case), "left_out": f"the sender makes up to {FLOWS_MAX} flows"}
+            yield {**left_out, "left_out": f"the sender makes up to {FLOWS_MAX} flows"}
             continue
-        if case[2:] not in floors:
-            lines, _, floors[case[2:]] = run(args, case, "floor", lab, traffic)
-            yield from lines
-        lines, full, lossless = run(args, case, "weir", lab, traffic)
-        yield from lines
-        yield {"kind": "lossless", **about(case), "packets_per_second": lossless, "floor_packets_per_second": floors[case[2:]],
-               "sender_packets_per_second": full["packets_per_second"], "loss_percent_at_full_speed": full["loss_percent"]}
+        try:
+            yield from measure_case(args, case, floors, tools)
+        except AssertionError as problem:  # of the lab
+            yield {**left_out, "left_out": str(problem)}

@@ -9,25 +9,28 @@ import peers
 
 FLOWS, FLOWS_QUICK = [1000, 10_000, 100_000, 1_000_000], [1000, 10_000, 100_000]
 PACKETS, PACKETS_QUICK = 3_000_000, 1_000_000
+PACKETS_LEAST = 2  # of each flow
 OCTETS = 80
 
 
 def captures(args):
-    wanted = [flows for flows in args.flows or (FLOWS_QUICK if args.quick else FLOWS) if flows <= FLOWS[-1]]
     packets = args.packets or (PACKETS_QUICK if args.quick else PACKETS)
-    return [peers.Capture("turns", flows, packets, OCTETS) for flows in wanted]
+    return [peers.Capture("turns", flows, packets, OCTETS) for flows in args.flows or (FLOWS_QUICK if args.quick else FLOWS)]
+
+
+def about(capture):
+    return {"kind": "peer", "flows": capture.flows, "packets": capture.packets}
 
 
 def points(capture, results, absent):
-    about = {"kind": "peer", "flows": capture.flows, "packets": capture.packets}
     floor = peers.figures(results["floor"], capture.packets)["ns_per_packet"]
     for program, runs in results.items():
         if isinstance(runs, str):
-            yield {**about, "program": program, "left_out": runs}
+            yield {**about(capture), "program": program, "left_out": runs}
         else:
-            yield {**about, "program": program, "floor_ns": floor, **peers.figures(runs, capture.packets)}
+            yield {**about(capture), "program": program, "floor_ns": floor, **peers.figures(runs, capture.packets)}
     for program in absent:
-        yield {**about, "program": program, "left_out": peers.not_installed(program)}
+        yield {**about(capture), "program": program, "left_out": peers.not_installed(program)}
 
 
 def measure(args):
@@ -37,7 +40,10 @@ def measure(args):
         args.dir.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=args.dir) as folder:
             for capture in captures(args):
-                yield from compare(args, programs, capture, Path(folder))
+                if capture.flows > capture.packets // PACKETS_LEAST:
+                    yield {**about(capture), "left_out": f"a flow of the capture needs {PACKETS_LEAST} packets (--packets)"}
+                else:
+                    yield from compare(args, programs, capture, Path(folder))
     except peers.Failed as problem:
         sys.exit(f"bench/curve: {problem}")
 

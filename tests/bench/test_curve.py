@@ -2,6 +2,7 @@
 import json
 import os
 import shutil
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 BENCH = Path(__file__).resolve().parent
 sys.path.append(str(BENCH.parent / "e2e"))
+import curve_plot  # noqa: E402
 import lab  # noqa: E402
 
 BUILD = Path(os.environ.get("WEIR_BUILD") or BENCH.parents[1] / "build")
@@ -59,8 +61,9 @@ def test_too_little_memory_leaves_a_point_out_and_says_so():
 
 
 def test_peers_read_the_same_captures(tmp_path):
-    got = points("--part", "peers", "--rounds", "1", "--flows", "1000,2000", "--packets", "10000", "--dir", tmp_path,
+    got = points("--part", "peers", "--rounds", "1", "--flows", "1000,2000,6000", "--packets", "10000", "--dir", tmp_path,
                  "--sensor", "softflowd", "--peer", f"again={BUILD / 'tests/bench/pcap_floor'} {{}}", "--peer", "bad=false {}")
+    assert "--packets" in got.pop()["left_out"]
     by_name = {(p["flows"], p["program"]): p for p in got}
     assert set(by_name) == {(flows, name) for flows in (1000, 2000) for name in ("floor", "weir", "softflowd", "again", "bad")}
     for (_, name), point in by_name.items():
@@ -74,7 +77,7 @@ def test_peers_read_the_same_captures(tmp_path):
 @pytest.mark.skipif(lab.MISSING is not None, reason=lab.MISSING or "")
 @pytest.mark.skipif(not (BUILD / "tests/harness/blast").exists(), reason="built without AF_XDP")
 def test_what_is_sent_to_a_live_sensor_is_delivered_or_lost():
-    got = points("--part", "loss", "--quick", "--seconds", "0.2", "--flows", "1000,2000000", "--new", "10", "--family", "4", "--frame", "64")
+    got = points("--part", "loss", "--quick", "--seconds", "0.5", "--flows", "1000,2000000", "--new", "10", "--family", "4", "--frame", "64")
     tried = [p for p in got if p["kind"] == "loss"]
     assert {p["program"] for p in tried} == {"floor", "weir"}
     for p in tried:
@@ -91,3 +94,34 @@ def test_without_a_lab_the_loss_is_left_out_with_the_reason():
                           capture_output=True, text=True, check=False)
     (line,) = done.stdout.splitlines()
     assert done.returncode == 0 and "rights" in json.loads(line)["left_out"], done.stderr
+
+
+LIVE = {"kind": "lossless", "new_percent": 0, "family": 4, "frame_len": 64, "packets_per_second": 1e6,
+        "floor_packets_per_second": 2e6, "sender_packets_per_second": 2e6, "loss_percent_at_full_speed": 3}
+ENGINE = {"kind": "engine", "new_percent": 0, "family": 4, "frame_len": 64, "engine_ns": 50, "floor_ns": 14}
+PEER = {"kind": "peer", "program": "weir", "ns_per_packet": 100, "floor_ns": 50}
+
+
+def test_each_question_has_a_panel_of_the_points_that_answer_it():
+    points = [{**ENGINE, "flows": 1000}, {**ENGINE, "flows": 9000, "engine_ns": 60}, {**ENGINE, "flows": 1000, "frame_len": 512},
+              {**ENGINE, "flows": 20_000_000, "left_out": "not enough memory"}, {**LIVE, "flows": 1000}, {**PEER, "flows": 1000}]
+    panels = curve_plot.panels(points)
+    assert [panel.title.split(",")[0].split(":")[0] for panel in panels] == [
+        "Engine", "Engine", "Reading one capture", "Live on a veth", "Live"]
+    shares, frames, read, rate, loss = ([series.points for series in panel.drawn] for panel in panels)
+    assert shares == [{1000: 50, 9000: 60}, {1000: 14, 9000: 14}]
+    assert frames == [{64: 50, 512: 50}, {64: 14, 512: 14}]
+    assert read == [{1000: 100}] and rate == [{1000: 2}, {1000: 1}, {1000: 2}] and loss == [{1000: 3}]
+
+
+@pytest.mark.skipif(not shutil.which("gnuplot"), reason="no gnuplot here")
+def test_lines_of_an_earlier_run_are_drawn(tmp_path):
+    lines, png = tmp_path / "points", tmp_path / "points.png"
+    lines.write_text("".join(json.dumps({**point, "flows": flows}) + "\n" for point in (LIVE, PEER) for flows in (1000, 10_000)))
+    done = curve("--points", lines, "--png", png)
+    assert done.returncode == 0 and not done.stdout and not done.stderr, done.stderr
+    head = png.read_bytes()[:24]
+    assert head[:8] == b"\x89PNG\r\n\x1a\n"
+    assert struct.unpack(">II", head[16:]) == (2 * curve_plot.PANEL_SIZE[0], 2 * curve_plot.PANEL_SIZE[1])
+    lines.write_text(json.dumps({"kind": "lossless", "left_out": "no rights"}) + "\n")
+    assert curve("--points", lines, "--png", png).returncode == 1
