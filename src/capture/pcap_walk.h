@@ -38,6 +38,14 @@ static inline uint32_t pcap_walk_u32(const struct pcap_walk *w, const uint8_t *a
     return w->swapped ? __builtin_bswap32(value) : value;
 }
 
+/* libpcap takes the parts of a time as signed in a file of its own byte order, else as unsigned. */
+static inline long pcap_walk_time(const struct pcap_walk *w, const uint8_t *at)
+{
+    uint32_t part = pcap_walk_u32(w, at);
+
+    return w->swapped ? (long)part : (int32_t)part;
+}
+
 /* Moves *at over one packet; *h and *frame are then what libpcap would give, with nanoseconds in
  * tv_usec. If there is none, nothing is touched. */
 static inline enum pcap_walk_step pcap_walk_next(const struct pcap_walk *w, const uint8_t **at,
@@ -53,8 +61,8 @@ static inline enum pcap_walk_step pcap_walk_next(const struct pcap_walk *w, cons
         return PCAP_WALK_ODD;
     if ((size_t)(end - record) - PCAP_WALK_RECORD < len)
         return PCAP_WALK_MORE;
-    h->ts.tv_sec = (int32_t)pcap_walk_u32(w, record);
-    h->ts.tv_usec = (int32_t)pcap_walk_u32(w, record + 4) * (w->micro ? 1000L : 1L);
+    h->ts.tv_sec = pcap_walk_time(w, record);
+    h->ts.tv_usec = pcap_walk_time(w, record + 4) * (w->micro ? 1000 : 1);
     h->caplen = len < w->snapshot ? len : w->snapshot;
     h->len = pcap_walk_u32(w, record + 12);
     *frame = record + PCAP_WALK_RECORD;

@@ -57,6 +57,25 @@ static void fields_are_read_in_the_order_of_the_file(void **state)
     }
 }
 
+/* What no second has: as libpcap reads it, by the byte order. */
+static void odd_fractions_are_signed_in_the_own_order_only(void **state)
+{
+    (void)state;
+    uint8_t record[PCAP_WALK_RECORD] = {0};
+    struct pcap_pkthdr h;
+    const uint8_t *frame;
+
+    memset(record, 0xff, 8);
+    for (int swapped = 0; swapped < 2; swapped++) {
+        struct pcap_walk w = {.swapped = swapped};
+        const uint8_t *at = record;
+        assert_int_equal(pcap_walk_next(&w, &at, record + sizeof(record), &h, &frame),
+                         PCAP_WALK_PACKET);
+        assert_int_equal(h.ts.tv_sec, swapped ? (long)UINT32_MAX : -1L);
+        assert_int_equal(h.ts.tv_usec, swapped ? (long)UINT32_MAX : -1L);
+    }
+}
+
 /* At every length but the whole one it asks for more, and says nothing. */
 static void a_part_is_not_a_packet(void **state)
 {
@@ -101,6 +120,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_the_usual_kind_is_walked),
         cmocka_unit_test(fields_are_read_in_the_order_of_the_file),
+        cmocka_unit_test(odd_fractions_are_signed_in_the_own_order_only),
         cmocka_unit_test(a_part_is_not_a_packet),
         cmocka_unit_test(long_packets_are_cut_and_longer_ones_are_odd),
     };
