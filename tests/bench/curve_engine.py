@@ -1,8 +1,8 @@
 """The engine over a grid of active flows, shares of packets that begin a flow, families and frame sizes.
 
-With no packet that begins a flow the table is half full. With some, 80 % of it are known flows and newcomers have filled
-the rest: each of them pushes out another, as in a flood, and the known flows stay. With 100 % a full table has nothing
-but flows of one packet. A full table is the dear case: every newcomer costs a search for the least and a record."""
+With no packet that begins a flow the table is half full. With some, 80 % of it are known flows and newcomers have
+filled the rest: each of them pushes out another, as in a flood, and the known flows stay. With 100 % a full table has
+nothing but flows of one packet. A full table is the dear case: a newcomer costs a search, and a record."""
 import json
 import statistics
 import subprocess

@@ -2,8 +2,10 @@
 
 Sender and worker have a processor each. The flows have begun before anything is counted; newcomers are flows of one
 packet, for which the table has room. First the sender sends as fast as it can; where that loses something, half-way
-steps look for the highest rate without loss. A rate that loses is tried once more, since a processor that somebody else
-took for a moment loses, too. The floor is tests/harness/receive in weir's place: it takes the frames and does no more."""
+steps look for the highest rate without loss. A rate that loses, or that the sender does not keep, is tried once more,
+since somebody else may have had a processor for a moment. The floor is tests/harness/receive in weir's place: it takes
+the frames and does no more."""
+import contextlib
 import json
 import os
 import socket
@@ -21,6 +23,7 @@ WARM_UP_RATE = 200_000
 WARM_UP_SECONDS_MAX = 60
 STEPS, STEPS_QUICK = 4, 3
 TRIES = 2
+SENDER_KEEPS_UP = 0.9  # with the rate asked for
 
 
 def load_lab(build):
@@ -35,6 +38,18 @@ def load_lab(build):
     reason = lab.MISSING or (None if traffic.has_xdp() else "built without AF_XDP")
     return types.SimpleNamespace(pair=lab.pair, wait_for=lab.wait_for, blast=traffic.blast, receiver=traffic.Receiver,
                                  misses=traffic.MISSES), reason
+
+
+@contextlib.contextmanager
+def first_in_line():
+    """Sender and sensor run before what else wants their processors, if that is allowed."""
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    with contextlib.suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, 0, -20)
+    try:
+        yield
+    finally:
+        os.setpriority(os.PRIO_PROCESS, 0, before)
 
 
 def cases(args):
@@ -58,9 +73,9 @@ class Weir:
 
     def __init__(self, net):
         self.control = net.folder / "control"
-        self.process = net.weir(net.sensor, "-i", "xdp:mon0", "-w", f"file:{net.folder}/records.ipfix", "--sensor.control",
-                                self.control, "--capture.workers", 1, "--capture.cores", os.cpu_count() - 1,
-                                "--capture.ring", RING)
+        self.process = net.weir(net.sensor, "-i", "xdp:mon0", "-w", f"file:{net.folder}/records.ipfix",
+                                "--sensor.control", self.control, "--capture.workers", 1,
+                                "--capture.cores", os.cpu_count() - 1, "--capture.ring", RING)
         self.process.wait_line(r"\d+ workers?, clock")
 
     def counts(self):
@@ -116,7 +131,9 @@ class Bench:
             counts = self.subject.counts()
             whole = counts["received"] == self.sent == counts["delivered"] + counts["missed"] and not counts["pending"]
             return counts if whole else None
-        return self.tools.wait_for(all_in, lambda: f"all {self.sent} sent are accounted: {self.subject.counts()}", pause=0.1)
+        def what():
+            return f"all {self.sent} sent are accounted: {self.subject.counts()}"
+        return self.tools.wait_for(all_in, what, pause=0.1)
 
     def warm_up(self):
         self.send("-n", 4 * self.case[0], "-r", WARM_UP_RATE, "-t", WARM_UP_SECONDS_MAX)
@@ -134,11 +151,11 @@ class Bench:
                 "worker_cpu_s": round(busiest(before["threads"], after["threads"]), 3)}
 
     def try_rate(self, rate):
-        best = self.step(rate)
-        for _ in range(TRIES - 1):
-            if best["missed"]:
-                best = min(best, self.step(rate), key=lambda step: step["loss_percent"])
-        return best
+        """The best of some tries, unless the first is as good as can be."""
+        tries, enough = [self.step(rate)], SENDER_KEEPS_UP * (rate or 0)
+        while len(tries) < TRIES and (tries[-1]["missed"] or tries[-1]["packets_per_second"] < enough):
+            tries.append(self.step(rate))
+        return min(tries, key=lambda step: (step["loss_percent"], -step["packets_per_second"]))
 
     def search(self):
         """(at full speed, the steps, the highest rate without loss)"""
@@ -158,7 +175,7 @@ class Bench:
 
 def run(args, case, program, tools):
     args.note(f"loss: {case[0]} flows, {case[1]} % new, IPv{case[2]}, {case[3]} B, {program}")
-    with tools.pair() as net:
+    with first_in_line(), tools.pair() as net:
         subject = Weir(net) if program == "weir" else Bare(net, tools)
         full, steps, lossless = Bench(args, case, tools, net, subject).search()
         subject.stop()

@@ -15,7 +15,8 @@ OCTETS = 80
 
 def captures(args):
     packets = args.packets or (PACKETS_QUICK if args.quick else PACKETS)
-    return [peers.Capture("turns", flows, packets, OCTETS) for flows in args.flows or (FLOWS_QUICK if args.quick else FLOWS)]
+    wanted = args.flows or (FLOWS_QUICK if args.quick else FLOWS)
+    return [peers.Capture("turns", flows, packets, OCTETS) for flows in wanted]
 
 
 def about(capture):
@@ -36,12 +37,14 @@ def points(capture, results, absent):
 def measure(args):
     programs = peers.Programs(args, "ipfix")
     try:
-        peers.check_built(programs.program, args.build / "tests/bench/gen_capture", args.build / "tests/bench/pcap_floor")
+        tools = args.build / "tests/bench"
+        peers.check_built(programs.program, tools / "gen_capture", tools / "pcap_floor")
         args.dir.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=args.dir) as folder:
             for capture in captures(args):
                 if capture.flows > capture.packets // PACKETS_LEAST:
-                    yield {**about(capture), "left_out": f"a flow of the capture needs {PACKETS_LEAST} packets (--packets)"}
+                    reason = f"a flow of the capture needs {PACKETS_LEAST} packets (--packets)"
+                    yield {**about(capture), "left_out": reason}
                 else:
                     yield from compare(args, programs, capture, Path(folder))
     except peers.Failed as problem:

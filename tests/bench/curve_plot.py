@@ -34,7 +34,8 @@ class Panel:
 
 
 def share_label(percent):
-    return {0: "no packet begins a flow", 100: "every packet begins a flow"}.get(percent, f"{percent} % of the packets begin a flow")
+    some = f"{percent} % of the packets begin a flow"
+    return {0: "no packet begins a flow", 100: "every packet begins a flow"}.get(percent, some)
 
 
 def share_colour(percent):
@@ -60,10 +61,13 @@ def over_flows(points, y, **where):
 
 def engine_shares(points, family):
     mine = [p for p in points if p["family"] == family]
-    frame = min(values(mine, "frame_len"), default=0)
-    floor = Series("floor: the frame's first line read, no more", GREY, over_flows(mine, "floor_ns", frame_len=frame, new_percent=0), True)
-    shares = [Series(share_label(share), share_colour(share), over_flows(mine, "engine_ns", frame_len=frame, new_percent=share))
-              for share in reversed(values(mine, "new_percent"))]
+    frame = min(values(mine, "frame_len"))
+    mine = [p for p in mine if p["frame_len"] == frame]
+    shares = values(mine, "new_percent")
+    floor = Series("floor: the frame's first line read, no more", GREY,
+                   over_flows(mine, "floor_ns", new_percent=shares[0]), True)
+    shares = [Series(share_label(share), share_colour(share), over_flows(mine, "engine_ns", new_percent=share))
+              for share in reversed(shares)]
     return Panel(f"Engine, IPv{family}, frames of {frame} octets", "ns per packet, one core", [*shares, floor],
                  settings=("set yrange [8:4000]",))
 
@@ -78,8 +82,8 @@ def engine_frames(points):
              for i, flows in reversed(list(enumerate(values(known, "flows"))))]
     floor = Series("floor", GREY, {p["frame_len"]: p["floor_ns"] for p in known}, True)
     ticks = ", ".join(f"'{frame}' {frame}" for frame in frames)
-    return Panel(f"Engine, IPv{family}, no packet begins a flow", "ns per packet, one core", [*lines, floor], "octets of a frame",
-                 settings=("set yrange [8:1000]", "set xrange [50:2000]", f"set xtics ({ticks})"))
+    return Panel(f"Engine, IPv{family}, no packet begins a flow", "ns per packet, one core", [*lines, floor],
+                 "octets of a frame", settings=("set yrange [8:1000]", "set xrange [50:2000]", f"set xtics ({ticks})"))
 
 
 def live_case(points):
@@ -95,16 +99,19 @@ def live_rate(points):
              "sender": p["sender_packets_per_second"] / 1e6} for p in mine]
     lines = [Series("floor: frames taken, no more", GREY, over_flows(mine, "floor"), True)]
     for share in values(mine, "new_percent"):
-        lines.append(Series(share_label(share), share_colour(share), over_flows(mine, "rate", new_percent=share)))
-        lines.append(Series("as fast as the sender could", share_colour(share), over_flows(mine, "sender", new_percent=share), True))
+        colour = share_colour(share)
+        lines.append(Series(share_label(share), colour, over_flows(mine, "rate", new_percent=share)))
+        lines.append(Series("as fast as the sender could", colour, over_flows(mine, "sender", new_percent=share), True))
     top = max((p[name] for p in mine for name in ("rate", "floor", "sender")), default=1)
-    return Panel(f"Live on a veth, IPv{family}, {frame} octets: highest rate without loss", "million packets/s, one worker",
-                 lines, y_log=False, settings=(f"set yrange [0:{1.6 * top}]", TO_A_MILLION))
+    return Panel(f"Live on a veth, IPv{family}, {frame} octets: highest rate without loss",
+                 "million packets/s, one worker", lines, y_log=False,
+                 settings=(f"set yrange [0:{1.6 * top}]", TO_A_MILLION))
 
 
 def live_loss(points):
     _, mine = live_case(points)
-    shares = [Series(share_label(share), share_colour(share), over_flows(mine, "loss_percent_at_full_speed", new_percent=share))
+    shares = [Series(share_label(share), share_colour(share),
+                     over_flows(mine, "loss_percent_at_full_speed", new_percent=share))
               for share in values(mine, "new_percent")]
     rates = [p["sender_packets_per_second"] / 1e6 for p in mine]
     speed = f"{min(rates):.1f} to {max(rates):.1f} million packets/s" if rates else ""
@@ -112,11 +119,19 @@ def live_loss(points):
                  settings=("set yrange [0:10<*]", TO_A_MILLION))
 
 
+def peer_label(points, name):
+    """Says of a program that lost packets how many it counted."""
+    label = {"floor": "floor: bare libpcap loop", "weir": "weir read -w x.ipfix"}.get(name, name)
+    mine = [p for p in points if p["program"] == name]
+    lossy = [(p["packets_counted"] * 100 // p["packets"], p["flows"]) for p in mine if "packets_counted" in p]
+    told = ", ".join(f"{percent} % of {flows_text(flows)} flows" for percent, flows in lossy if percent < 99)
+    return f"{label} (counted {told})" if told else label
+
+
 def peers(points):
     names = list(dict.fromkeys(p["program"] for p in points))
     order = sorted(names, key=lambda name: -max(p["ns_per_packet"] for p in points if p["program"] == name))
-    label = {"floor": "floor: bare libpcap loop", "weir": "weir read -w x.ipfix"}
-    lines = [Series(label.get(name, name), PROGRAM_COLOURS.get(name, OTHER_COLOURS[-1]),
+    lines = [Series(peer_label(points, name), PROGRAM_COLOURS.get(name, OTHER_COLOURS[-1]),
                     over_flows(points, "ns_per_packet", program=name), name == "floor") for name in order]
     return Panel("Reading one capture, 64 octets a frame", "ns of processor time per packet", lines,
                  settings=("set yrange [20:50000]", TO_A_MILLION))
@@ -125,7 +140,8 @@ def peers(points):
 def panels(points):
     measured = [p for p in points if "left_out" not in p]
     engine, live, read = ([p for p in measured if p["kind"] == kind] for kind in ("engine", "lossless", "peer"))
-    wanted = [*(engine_shares(engine, family) for family in values(engine, "family")), engine_frames(engine), peers(read),
+    families = values(engine, "family")
+    wanted = [*(engine_shares(engine, family) for family in families), engine_frames(engine), peers(read),
               live_rate(live), live_loss(live)]
     return [panel for panel in wanted if panel.drawn]
 
@@ -158,8 +174,8 @@ def plotted(panel, number):
         look = "dt 2 lw 1.6 pt 7 ps 0.5" if series.dashed else "lw 2.2 pt 7 ps 0.8"
         plots.append(f"{name} using 1:2 with linespoints lc rgb '{series.colour}' {look} title \"{series.label}\"")
     scale = f"set logscale y\nset ytics ({NS_TICKS})" if panel.y_log else "unset logscale y"
-    return "".join(blocks), "\n".join([STYLE, scale, f'set title "{panel.title}" font ",12"', f"set xlabel '{panel.x_label}'",
-                                       f"set ylabel '{panel.y_label}'", *panel.settings, "plot " + ", \\\n  ".join(plots)])
+    labels = [f'set title "{panel.title}" font ",12"', f"set xlabel '{panel.x_label}'", f"set ylabel '{panel.y_label}'"]
+    return "".join(blocks), "\n".join([STYLE, scale, *labels, *panel.settings, "plot " + ", ".join(plots)])
 
 
 def draw(points, png):

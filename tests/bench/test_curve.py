@@ -28,7 +28,8 @@ def points(*options):
 
 
 def test_every_point_of_the_engine_has_its_floor():
-    got = points("--part", "engine", "--rounds", "1", "--flows", "1000,2000", "--new", "0,10,100", "--family", "4", "--frame", "64,512")
+    got = points("--part", "engine", "--rounds", "1", "--flows", "1000,2000", "--new", "0,10,100", "--family", "4",
+                 "--frame", "64,512")
     grid = [(64, new, flows) for new in (0, 10, 100) for flows in (1000, 2000)] + [(512, 0, 1000), (512, 0, 2000)]
     assert [(p["frame_len"], p["new_percent"], p["flows"]) for p in got] == grid
     assert {p["new_percent"]: p["mix"] for p in got} == {0: "known", 10: "mixed", 100: "new"}
@@ -56,16 +57,19 @@ def memory_available():
 @pytest.mark.skipif(memory_available() > 30e9, reason="much memory here")
 def test_too_little_memory_leaves_a_point_out_and_says_so():
     flows = 67_000_000  # 34 GB
-    (point,) = points("--part", "engine", "--rounds", "1", "--flows", str(flows), "--new", "0", "--family", "4", "--frame", "64")
+    (point,) = points("--part", "engine", "--rounds", "1", "--flows", str(flows), "--new", "0", "--family", "4",
+                      "--frame", "64")
     assert point["flows"] == flows and "not enough memory" in point["left_out"] and "engine_ns" not in point
 
 
 def test_peers_read_the_same_captures(tmp_path):
-    got = points("--part", "peers", "--rounds", "1", "--flows", "1000,2000,6000", "--packets", "10000", "--dir", tmp_path,
-                 "--sensor", "softflowd", "--peer", f"again={BUILD / 'tests/bench/pcap_floor'} {{}}", "--peer", "bad=false {}")
+    got = points("--part", "peers", "--rounds", "1", "--flows", "1000,2000,6000", "--packets", "10000",
+                 "--dir", tmp_path, "--sensor", "softflowd", "--peer", f"again={BUILD / 'tests/bench/pcap_floor'} {{}}",
+                 "--peer", "bad=false {}")
     assert "--packets" in got.pop()["left_out"]
     by_name = {(p["flows"], p["program"]): p for p in got}
-    assert set(by_name) == {(flows, name) for flows in (1000, 2000) for name in ("floor", "weir", "softflowd", "again", "bad")}
+    names = ("floor", "weir", "softflowd", "again", "bad")
+    assert set(by_name) == {(flows, name) for flows in (1000, 2000) for name in names}
     for (_, name), point in by_name.items():
         assert point["kind"] == "peer" and point["packets"] == 10000
         assert ("left_out" in point) == (name == "bad" or name == "softflowd" and not shutil.which(name))
@@ -77,7 +81,8 @@ def test_peers_read_the_same_captures(tmp_path):
 @pytest.mark.skipif(lab.MISSING is not None, reason=lab.MISSING or "")
 @pytest.mark.skipif(not (BUILD / "tests/harness/blast").exists(), reason="built without AF_XDP")
 def test_what_is_sent_to_a_live_sensor_is_delivered_or_lost():
-    got = points("--part", "loss", "--quick", "--seconds", "0.5", "--flows", "1000,2000000", "--new", "10", "--family", "4", "--frame", "64")
+    got = points("--part", "loss", "--quick", "--seconds", "0.5", "--flows", "1000,2000000", "--new", "10",
+                 "--family", "4", "--frame", "64")
     tried = [p for p in got if p["kind"] == "loss"]
     assert {p["program"] for p in tried} == {"floor", "weir"}
     for p in tried:
@@ -90,7 +95,8 @@ def test_what_is_sent_to_a_live_sensor_is_delivered_or_lost():
 
 
 def test_without_a_lab_the_loss_is_left_out_with_the_reason():
-    done = subprocess.run(["setpriv", "--bounding-set=-all", "--inh-caps=-all", BENCH / "curve", "--build", BUILD, "--part", "loss"],
+    bare = ("setpriv", "--bounding-set=-all", "--inh-caps=-all")
+    done = subprocess.run([*bare, BENCH / "curve", "--build", BUILD, "--part", "loss"],
                           capture_output=True, text=True, check=False)
     (line,) = done.stdout.splitlines()
     assert done.returncode == 0 and "rights" in json.loads(line)["left_out"], done.stderr
@@ -103,21 +109,27 @@ PEER = {"kind": "peer", "program": "weir", "ns_per_packet": 100, "floor_ns": 50}
 
 
 def test_each_question_has_a_panel_of_the_points_that_answer_it():
-    points = [{**ENGINE, "flows": 1000}, {**ENGINE, "flows": 9000, "engine_ns": 60}, {**ENGINE, "flows": 1000, "frame_len": 512},
-              {**ENGINE, "flows": 20_000_000, "left_out": "not enough memory"}, {**LIVE, "flows": 1000}, {**PEER, "flows": 1000}]
+    engine = [{"flows": 1000}, {"flows": 9000, "engine_ns": 60}, {"flows": 1000, "frame_len": 512},
+              {"flows": 20_000_000, "left_out": "not enough memory"}]
+    counted = {"program": "lossy", "packets": 100, "packets_counted": 40}
+    points = [*({**ENGINE, **point} for point in engine), *({**point, "flows": 1000} for point in (LIVE, PEER)),
+              {**PEER, **counted, "flows": 1000}]
     panels = curve_plot.panels(points)
     assert [panel.title.split(",")[0].split(":")[0] for panel in panels] == [
         "Engine", "Engine", "Reading one capture", "Live on a veth", "Live"]
     shares, frames, read, rate, loss = ([series.points for series in panel.drawn] for panel in panels)
     assert shares == [{1000: 50, 9000: 60}, {1000: 14, 9000: 14}]
     assert frames == [{64: 50, 512: 50}, {64: 14, 512: 14}]
-    assert read == [{1000: 100}] and rate == [{1000: 2}, {1000: 1}, {1000: 2}] and loss == [{1000: 3}]
+    assert read == [{1000: 100}, {1000: 100}]
+    assert "lossy (counted 40 % of 1 k flows)" in [series.label for series in panels[2].drawn]
+    assert rate == [{1000: 2}, {1000: 1}, {1000: 2}] and loss == [{1000: 3}]
 
 
 @pytest.mark.skipif(not shutil.which("gnuplot"), reason="no gnuplot here")
 def test_lines_of_an_earlier_run_are_drawn(tmp_path):
     lines, png = tmp_path / "points", tmp_path / "points.png"
-    lines.write_text("".join(json.dumps({**point, "flows": flows}) + "\n" for point in (LIVE, PEER) for flows in (1000, 10_000)))
+    points = [{**point, "flows": flows} for point in (LIVE, PEER) for flows in (1000, 10_000)]
+    lines.write_text("".join(json.dumps(point) + "\n" for point in points))
     done = curve("--points", lines, "--png", png)
     assert done.returncode == 0 and not done.stdout and not done.stderr, done.stderr
     head = png.read_bytes()[:24]
