@@ -17,7 +17,7 @@
 #define ARENA_SIZE (4 * FRAME_MAX) /* a burst ends early when the next frame might not fit */
 #define NAME_SHOWN 180             /* of a long path, so that the reason fits behind it */
 
-static_assert(PCAP_WALK_RECORD + FRAME_MAX <= AHEAD_KEPT, "a packet fits");
+static_assert(PCAP_WALK_BLOCK + FRAME_MAX <= AHEAD_KEPT, "a packet fits");
 
 struct file_capture {
     struct capture base;
@@ -25,7 +25,7 @@ struct file_capture {
     pcap_t *pcap;
     struct bpf_program program;
     bool filtering;
-    bool walking; /* packets are taken where they lie */
+    bool walking; /* packets are taken where they lie, up to one that is not as usual */
     struct pcap_walk walk;
     uint16_t port;
     uint8_t link;
@@ -105,7 +105,7 @@ static void frame_take(uint8_t *user, const struct pcap_pkthdr *h, const uint8_t
         frame_add(f, h, frame_keep(f, data, h->caplen < FRAME_MAX ? h->caplen : FRAME_MAX));
 }
 
-/* Takes packets at hand where they lie. */
+/* Takes packets at hand where they lie; never ends with PCAP_WALK_OTHER. */
 static enum pcap_walk_step frames_walk(struct file_capture *f)
 {
     struct capture_stream *s = &f->stream;
@@ -113,7 +113,7 @@ static enum pcap_walk_step frames_walk(struct file_capture *f)
     struct pcap_pkthdr h;
     const uint8_t *frame;
 
-    while (f->burst->count < PACKET_BURST_MAX && step == PCAP_WALK_PACKET) {
+    while (f->burst->count < PACKET_BURST_MAX && step <= PCAP_WALK_OTHER) {
         step = pcap_walk_next(&f->walk, &s->at, s->end, &h, &frame);
         if (step == PCAP_WALK_PACKET && frame_passes(f, &h, frame))
             frame_add(f, &h, frame);
@@ -121,17 +121,32 @@ static enum pcap_walk_step frames_walk(struct file_capture *f)
     return step;
 }
 
-/* Returns as pcap_dispatch(). Packets that are at hand do not wait for the next block, nor may they
- * be held any more when it is read. What is not as usual, and the end, is libpcap's affair. */
-static int frames_fill(struct file_capture *f)
+/* Packets that are at hand do not wait for the next block, nor may they be held any more when it is
+ * read. False: what comes now is not as usual, or the end. */
+static bool frames_at_hand(struct file_capture *f)
 {
-    enum pcap_walk_step step = f->walking ? frames_walk(f) : PCAP_WALK_ODD;
+    enum pcap_walk_step step = frames_walk(f);
 
     while (!f->burst->count && step == PCAP_WALK_MORE && capture_stream_more(&f->stream) > 0)
         step = frames_walk(f);
-    if (f->burst->count)
+    return f->burst->count;
+}
+
+/* From here on libpcap reads. */
+static void walk_end(struct file_capture *f)
+{
+    f->walking = false;
+    capture_stream_by_file(&f->stream);
+}
+
+/* Returns as pcap_dispatch(). */
+static int frames_fill(struct file_capture *f)
+{
+    if (f->walking && frames_at_hand(f))
         return 1;
-    return pcap_dispatch(f->pcap, f->walking ? 1 : PACKET_BURST_MAX, frame_take, (uint8_t *)f);
+    if (f->walking)
+        walk_end(f);
+    return pcap_dispatch(f->pcap, PACKET_BURST_MAX, frame_take, (uint8_t *)f);
 }
 
 /* libpcap stops at the first interface that differs from the first one of a pcapng file. */
@@ -223,6 +238,18 @@ static int not_a_capture(struct file_capture *f, const char *text, char error[CA
     return -EBADMSG;
 }
 
+/* What may be walked; a pipe may bring even the head of a file in pieces. */
+static enum pcap_walk_step walk_start(struct file_capture *f)
+{
+    struct capture_stream *s = &f->stream;
+    enum pcap_walk_step step;
+
+    do
+        step = pcap_walk_init(&f->walk, s->at, (size_t)(s->end - s->at));
+    while (step == PCAP_WALK_MORE && capture_stream_more(s) > 0);
+    return step;
+}
+
 static int pcap_start(struct file_capture *f, char error[CAPTURE_ERROR_MAX])
 {
     char text[PCAP_ERRBUF_SIZE];
@@ -233,12 +260,15 @@ static int pcap_start(struct file_capture *f, char error[CAPTURE_ERROR_MAX])
         return not_a_capture(f, "empty file", error);
     if (more < 0)
         return not_a_capture(f, strerror(errno), error);
-    f->walking = s->end - s->at >= PCAP_WALK_HEAD && pcap_walk_init(&f->walk, s->at);
+    f->walking = walk_start(f) == PCAP_WALK_PACKET;
     if (!f->walking)
-        capture_stream_by_file(s);
+        walk_end(f);
+    const uint8_t *body = s->at + f->walk.head_len;
     f->pcap = pcap_fopen_offline_with_tstamp_precision(s->file, PCAP_TSTAMP_PRECISION_NANO, text);
     if (!f->pcap)
         return not_a_capture(f, text, error);
+    if (f->walking && s->at != body)
+        walk_end(f);
     f->walk.snapshot = (uint32_t)pcap_snapshot(f->pcap);
     f->walk.len_max = FRAME_MAX;
     return 0;

@@ -30,7 +30,8 @@ struct capture_file_options {
  * - wire_len >= cap_len, and cap_len <= 256 KiB.
  * - Link types that decode does not know are delivered as LINK_UNSUPPORTED, unfiltered.
  * - Packets before a damaged or cut record are delivered first, then CAPTURE_ERROR.
- * - What a pipe has brought of a pcap file is delivered without waiting for more.
+ * - What a pipe has brought is delivered without waiting for more, while the file is of the usual
+ *   kind (pcap_walk.h).
  */
 int capture_file_open(const char *path, const struct capture_file_options *, struct capture **out,
                       char error[CAPTURE_ERROR_MAX]);

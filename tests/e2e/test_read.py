@@ -135,6 +135,17 @@ def test_gzip_is_read_alike_by_one_thread_and_by_two(tmp_path):
     assert check(read(packed)).stdout == check(read(many)).stdout
 
 
+def test_pcapng_and_pcap_are_read_alike(tmp_path):
+    """More than a block of the stream, and what libpcap must read from the middle on: a second interface."""
+    long = every(0, '0.001', [eth(udp(size=i % 1400)) for i in range(2000)])
+    write_pcap(tmp_path / 'x.pcap', long)
+    write_pcapng(tmp_path / 'one.pcapng', long)
+    write_pcapng(tmp_path / 'two.pcapng', long, (ETHERNET, ETHERNET), lambda i: int(i > 1000))
+    told = check(read(tmp_path / 'x.pcap'), count=2000).stdout
+    for name in ('one', 'two'):
+        assert check(read(tmp_path / f'{name}.pcapng')).stdout == told
+
+
 def test_gzip_cut_short(tmp_path, capture):
     """What could be unpacked is told, then the fault."""
     big = tmp_path / 'big.pcap'
