@@ -1,4 +1,5 @@
-#include "base/bytes.h"
+/* SHA1_Init() and its like take no lock and look up no provider, as SHA1() does for each digest. */
+#define OPENSSL_API_COMPAT 10101
 
 #include <netinet/in.h>
 #include <openssl/evp.h>
@@ -6,6 +7,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "format/format.h"
 #include "weir/flow.h"
 #include "weir/wire.h"
@@ -56,6 +58,7 @@ size_t community_id(const struct flow_record *r, char *out)
 {
     unsigned char input[INPUT_MAX], digest[SHA_DIGEST_LENGTH], text[COMMUNITY_ID_LEN - 2 + 1];
     size_t address_len = r->ip_version == 4 ? 4 : 16;
+    SHA_CTX sha;
     unsigned low = lower_side(r, address_len);
     unsigned char *p = put_be16(input, 0);
 
@@ -66,7 +69,8 @@ size_t community_id(const struct flow_record *r, char *out)
     *p++ = 0;
     if (hashes_ports(r->proto))
         p = put_be16(put_be16(p, r->port[low]), r->port[!low]);
-    if (!SHA1(input, (size_t)(p - input), digest))
+    if (!SHA1_Init(&sha) || !SHA1_Update(&sha, input, (size_t)(p - input)) ||
+        !SHA1_Final(digest, &sha))
         return 0;
     EVP_EncodeBlock(text, digest, sizeof(digest));
     out[0] = '1';
