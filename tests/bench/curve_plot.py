@@ -113,10 +113,11 @@ def live_loss(points):
     shares = [Series(share_label(share), share_colour(share),
                      over_flows(mine, "loss_percent_at_full_speed", new_percent=share))
               for share in values(mine, "new_percent")]
+    top = max((p["loss_percent_at_full_speed"] for p in mine), default=0)
     rates = [p["sender_packets_per_second"] / 1e6 for p in mine]
     speed = f"{min(rates):.1f} to {max(rates):.1f} million packets/s" if rates else ""
     return Panel(f"Live: loss at the sender's full speed ({speed})", "% of the packets", shares, y_log=False,
-                 settings=("set yrange [0:10<*]", TO_A_MILLION))
+                 settings=(f"set yrange [0:{max(10, 1.4 * top)}]", TO_A_MILLION))
 
 
 def peer_label(points, name):

@@ -93,7 +93,7 @@ static __always_inline __u32 client_of(__u64 number, __u32 thread, __u32 *back)
 
     *back = 0;
     if ((number + 1) * plan.new_percent / 100 > newcomers)
-        return BLAST_NEWCOMERS + (thread << 24) + ((__u32)newcomers & 0xffffff);
+        return BLAST_NEWCOMERS + (thread << 24) + ((plan.new_first + (__u32)newcomers) & 0xffffff);
     number -= newcomers;
     *back = plan.both_ways ? number & 1 : 0;
     return thread * BLAST_FLOWS_MAX + (__u32)((plan.both_ways ? number / 2 : number) % plan.flows);

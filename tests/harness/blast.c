@@ -2,13 +2,12 @@
  * Sends made packets out of an interface as fast as the kernel can, or at an even pace, and says
  * exactly how many left it: for labs of network namespaces, where nobody else sends.
  *
- *     blast [-n PACKETS] [-t SECONDS] [-r PER_SECOND] [-f FLOWS] [-w PERCENT] [-s OCTETS] [-j
- * THREADS]
- *           [-b] [-6] INTERFACE
+ *     blast [-n PACKETS] [-t SECONDS] [-r PER_SECOND] [-f FLOWS] [-w PERCENT] [-o FIRST]
+ *           [-s OCTETS] [-j THREADS] [-b] [-6] INTERFACE
  *
  * Ends after PACKETS or SECONDS (3), whichever comes first, or on SIGINT or SIGTERM. OCTETS of a
  * frame without checksum, 64 ... 1514 (64). -b: every second packet answers the one before. PERCENT
- * of the packets (0) are a flow of their own beside the FLOWS. Threads
+ * of the packets (0) are flows of their own beside the FLOWS, numbered from FIRST (0) on. Threads
  * run on processors 0, 1, ...; a packet sent on processor n arrives on queue n of a veth. Prints
  * {"sent": .., "refused": .., "octets": .., "seconds": .., "rate": ..}; refused = made, but not
  * taken by the interface.
@@ -311,6 +310,9 @@ static bool option_take(struct options *o, int letter, const char *value)
     case 'w':
         o->plan.new_percent = (uint32_t)atoi(value);
         return o->plan.new_percent <= 100;
+    case 'o':
+        o->plan.new_first = (uint32_t)atoi(value);
+        return true;
     case 's':
         o->octets = (uint32_t)atoi(value);
         return o->octets >= FRAME_MIN && o->octets <= FRAME_MAX;
@@ -332,7 +334,7 @@ int main(int argc, char **argv)
         .packets = UINT64_MAX / 2, .seconds = 3, .octets = 64, .threads = 1, .plan.flows = 1};
     int letter;
 
-    while ((letter = getopt(argc, argv, "n:t:r:f:w:s:j:b6")) != -1)
+    while ((letter = getopt(argc, argv, "n:t:r:f:w:o:s:j:b6")) != -1)
         if (!option_take(&o, letter, optarg))
             return 2;
     if (optind + 1 != argc)

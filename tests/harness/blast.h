@@ -4,8 +4,8 @@
  *
  * Packets are UDP from client 10.0.0.0 + thread * 2^20 + flow, port 1024 + flow % 50000, to server
  * 11.0.0.1 port 9999; with both_ways every second one is its answer. Of a hundred packets
- * new_percent, evenly spread, are not of these flows: each is the only one of a client
- * from 32.0.0.0 + thread * 2^24 on. IPv6 has these 32 bits behind fd00::.
+ * new_percent, evenly spread, are not of these flows: each is the only one of a client from
+ * 32.0.0.0 + thread * 2^24 + new_first on. IPv6 has these 32 bits behind fd00::.
  */
 #pragma once
 
@@ -27,7 +27,7 @@ struct blast_plan {
     __u32 ip6;
     __u32 interface;
     __u32 new_percent;
-    __u32 padding;
+    __u32 new_first;
 };
 
 /* Of one processor, where one thread runs. */
