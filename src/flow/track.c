@@ -310,6 +310,13 @@ static inline void prefetch_probed(const struct flow_table *t, const struct flow
     prefetch_read(&t->bucket[bucket_first(t, bucket_hash(probe->key.value.place))]);
 }
 
+static inline void prefetch_found(const struct flow_table *t, const struct flow_probe *probe)
+{
+    prefetch_write(&t->hot[probe->index]);
+    if (probe->key.blocks == 3)
+        prefetch_read(&t->key6[probe->index]);
+}
+
 /* First pass: keys and hashes. Probes of packets that do not go by passes have no blocks. */
 static inline void pass_keys(struct flow_table *t, const struct packet *packet, struct span span)
 {
@@ -370,9 +377,7 @@ static void pass_candidates(struct flow_table *t, const struct packet *packet, s
             continue;
         }
         if (span.from == 0)
-            prefetch_write(&t->hot[probe->index]);
-        if (probe->key.blocks == 3)
-            prefetch_read(&t->key6[probe->index]);
+            prefetch_found(t, probe);
         if (packet[i].tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST))
             prefetch_change(&t->cold[probe->index]);
         if (packet[i].tcp_flags & (TCP_FIN | TCP_RST))
@@ -424,7 +429,7 @@ static inline __attribute__((always_inline)) void pass_update(struct flow_table 
     for (uint32_t i = span.from; i < span.to; i++) {
         struct packet *p = &packet[i];
         struct flow_probe *probe = &t->probe[i];
-        prefetch_write(&t->hot[probe[CHUNK].index]);
+        prefetch_found(t, probe + CHUNK);
         if (__builtin_expect(!probe->key.blocks, 0)) {
             if (p->fate == FATE_FLOW)
                 track_fragment(t, p, out);
