@@ -8,6 +8,7 @@
 
 static uint32_t index_take(struct flow_table *t)
 {
+    t->newcomers -= t->newcomers > 0;
     if (t->free_count)
         return t->free_index[--t->free_count];
     return t->high_water++;

@@ -230,7 +230,8 @@ static_assert(sizeof(struct bucket) == CACHE_LINE, "one line");
 /* One packet looked up: its canonical key and where it was found. */
 struct flow_probe {
     struct hash_job key; /* block 0 begins with a flow_head; no blocks: not looked up */
-    uint32_t index;      /* candidate, 0 = none */
+    uint32_t index;      /* candidate, or the entry that a newcomer will get; 0 = none */
+    bool newcomer;       /* no candidate in its first bucket */
     uint8_t side;        /* of the sender */
     uint64_t digest;     /* for duplicates, 0 = none */
 };
@@ -254,6 +255,7 @@ struct flow_table {
     struct bucket *bucket;
     uint32_t *free_index; /* stack */
     uint32_t free_count;
+    uint32_t newcomers;  /* of the burst at hand, that are likely to take a free index soon */
     uint32_t high_water; /* indices 1 .. high_water - 1 were ever used */
     uint32_t max_flows;
     uint32_t bucket_mask;

@@ -313,7 +313,9 @@ static inline void prefetch_probed(const struct flow_table *t, const struct flow
 static inline void prefetch_found(const struct flow_table *t, const struct flow_probe *probe)
 {
     prefetch_write(&t->hot[probe->index]);
-    if (probe->key.blocks == 3)
+    if (probe->newcomer)
+        flow_prefetch_cold(t, probe->index);
+    else if (probe->key.blocks == 3)
         prefetch_read(&t->key6[probe->index]);
 }
 
@@ -323,6 +325,7 @@ static inline void pass_keys(struct flow_table *t, const struct packet *packet, 
     for (uint32_t i = span.from; i < span.to; i++) {
         t->probe[i].key.blocks = 0;
         t->probe[i].index = 0;
+        t->probe[i].newcomer = false;
         if (goes_by_passes(&packet[i]))
             key_build(t, &packet[i], false, &t->probe[i]);
     }
@@ -342,20 +345,19 @@ static inline void prefetch_change(const struct flow_cold *c)
     prefetch_write(&c->syn_ns);
 }
 
-/* A flow that is likely new needs an entry: in a full table, that of a flow that will have to go.
- */
-static void prefetch_newcomer(const struct flow_table *t, uint32_t hash)
+/* The entry that a flow which is likely new will get: the next free one, or in a full table, that
+ * of a flow of its own bucket. A guess; 0 = none. */
+static uint32_t newcomer_entry(struct flow_table *t, uint32_t hash)
 {
-    uint32_t first = bucket_first(t, hash);
+    uint32_t first = bucket_first(t, hash), before = t->newcomers;
 
-    if (t->live < t->max_flows)
-        return;
+    if (t->live + before < t->max_flows) {
+        t->newcomers++;
+        return before < t->free_count ? t->free_index[t->free_count - 1 - before]
+                                      : t->high_water + (before - t->free_count);
+    }
     prefetch_write(&t->bucket[bucket_other(t, first, bucket_tag(hash))]);
-    uint32_t index = bucket_candidate(&t->bucket[first]);
-    if (!index)
-        return;
-    prefetch_write(&t->hot[index]);
-    flow_prefetch_cold(t, index);
+    return bucket_candidate(&t->bucket[first]);
 }
 
 /* Second pass: candidates by tag; buckets of the next chunk on their way. */
@@ -369,15 +371,14 @@ static void pass_candidates(struct flow_table *t, const struct packet *packet, s
         uint32_t hash = bucket_hash(probe->key.value.place);
         const struct bucket *b = &t->bucket[bucket_first(t, hash)];
         uint32_t m = bucket_match(b, bucket_tag(hash));
-        probe->index = m ? b->index[__builtin_ctz(m)] : 0;
+        probe->newcomer = !m;
+        probe->index = m ? b->index[__builtin_ctz(m)] : newcomer_entry(t, hash);
         probe->digest = duplicate_digest(probe, &packet[i]);
         duplicate_prefetch(t->duplicates, probe->digest);
-        if (!probe->index) {
-            prefetch_newcomer(t, hash);
-            continue;
-        }
         if (span.from == 0)
             prefetch_found(t, probe);
+        if (probe->newcomer)
+            continue;
         if (packet[i].tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST))
             prefetch_change(&t->cold[probe->index]);
         if (packet[i].tcp_flags & (TCP_FIN | TCP_RST))
@@ -462,6 +463,7 @@ void flow_table_burst(struct flow_table *t, struct packet *packet, uint32_t coun
     const uint64_t unsettled = t->unsettled;
     const bool restless = t->restless;
 
+    t->newcomers = 0;
     for (uint32_t at = 0; at < count + 2 * CHUNK; at += CHUNK) {
         pass_keys(t, packet, chunk(at, 0, count));
         pass_candidates(t, packet, chunk(at, 1, count));
