@@ -141,18 +141,29 @@ class Run:
     packets: int | None = None  # None: not asked
 
 
+def wait_for(child):
+    """Its status and what it used; it outlives neither its time nor us."""
+    watchdog = threading.Timer(RUN_SECONDS_MAX, child.kill)
+    watchdog.start()
+    try:
+        _, status, usage = os.wait4(child.pid, 0)
+    except BaseException:
+        child.kill()
+        raise
+    finally:
+        watchdog.cancel()
+    child.returncode = os.waitstatus_to_exitcode(status)
+    return usage
+
+
 def run_once(name, command):
     """CPU time of one run; raises if the program fails, or weir's ledger does not close."""
     with tempfile.TemporaryFile() as errors:
         begin = time.monotonic()
         child = subprocess.Popen([str(part) for part in command], stdin=subprocess.DEVNULL,
                                  stdout=subprocess.DEVNULL, stderr=errors)
-        watchdog = threading.Timer(RUN_SECONDS_MAX, child.kill)
-        watchdog.start()
-        _, status, usage = os.wait4(child.pid, 0)
+        usage = wait_for(child)
         wall_seconds = time.monotonic() - begin
-        watchdog.cancel()
-        child.returncode = os.waitstatus_to_exitcode(status)
         errors.seek(0)
         text = errors.read().decode(errors="replace")
     if child.returncode != 0:

@@ -13,6 +13,7 @@ BENCH = Path(__file__).resolve().parent
 sys.path.append(str(BENCH.parent / "e2e"))
 import curve_plot  # noqa: E402
 import lab  # noqa: E402
+from patience import PATIENCE, wait_for  # noqa: E402
 
 BUILD = Path(os.environ.get("WEIR_BUILD") or BENCH.parents[1] / "build")
 
@@ -47,6 +48,24 @@ def test_the_whole_grid_is_the_product_of_its_axes():
 def test_what_cannot_be_measured_is_said():
     done = curve("--part", "engine", "--rounds", "1", "--flows", "67108865", "--new", "0")
     assert done.returncode == 1 and "engine: --flows" in done.stderr and not done.stdout
+
+
+def test_its_end_is_that_of_what_it_started():
+    """Points of 10 M flows, which take long, so that an engine surely runs."""
+    words = [BENCH / "curve", "--build", BUILD, "--part", "engine", "--flows", "10000000", "--new", "0", "--family", "4"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        engine = wait_for(lambda: [pid for pid in children.read_text().split() if is_engine(pid)], "an engine")[0]
+        process.terminate()
+        assert process.wait(PATIENCE) == 1 and "terminated" in process.stderr.read()
+    wait_for(lambda: not is_engine(engine), "the engine's end")
+
+
+def is_engine(pid):
+    try:
+        return b"bench/engine" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
 
 
 def memory_available():
