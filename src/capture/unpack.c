@@ -101,13 +101,13 @@ static ssize_t member_read(struct unpack *u, uint8_t *out, size_t size)
     u->z.next_out = out;
     u->z.avail_out = (uInt)size;
     while (u->z.avail_out == size && u->state == UNPACK_MEMBER) {
-        ssize_t n = u->z.avail_in ? 1 : stored_more(u);
+        int code = inflate(&u->z, Z_NO_FLUSH);
+        ssize_t n = code == Z_BUF_ERROR ? stored_more(u) : 1; /* it wants more */
         if (n <= 0)
             return n < 0 ? n : fail(u, "gzip data end too early");
-        int code = inflate(&u->z, Z_NO_FLUSH);
         if (code == Z_STREAM_END)
             u->state = UNPACK_BETWEEN;
-        else if (code != Z_OK)
+        else if (code != Z_OK && code != Z_BUF_ERROR)
             u->error = damage(code);
         if (u->error && u->z.avail_out == size)
             return fail(u, u->error);
@@ -115,23 +115,24 @@ static ssize_t member_read(struct unpack *u, uint8_t *out, size_t size)
     return (ssize_t)(size - u->z.avail_out);
 }
 
+/* 0, or -1 and errno. */
+static int member_next(struct unpack *u)
+{
+    int begins = member_begins(u);
+
+    if (begins < 0)
+        return -1;
+    inflateReset(&u->z);
+    u->state = begins ? UNPACK_MEMBER : UNPACK_END;
+    return 0;
+}
+
 static ssize_t gzip_read(struct unpack *u, uint8_t *out, size_t size)
 {
     ssize_t n = 0;
 
-    while (n == 0 && u->state != UNPACK_END) {
-        int begins = u->state == UNPACK_BETWEEN ? member_begins(u) : 1;
-        if (begins < 0)
-            return -1;
-        if (!begins) {
-            u->state = UNPACK_END;
-        } else {
-            if (u->state == UNPACK_BETWEEN)
-                inflateReset(&u->z);
-            u->state = UNPACK_MEMBER;
-            n = member_read(u, out, size);
-        }
-    }
+    while (n == 0 && u->state != UNPACK_END)
+        n = u->state == UNPACK_BETWEEN ? member_next(u) : member_read(u, out, size);
     return n;
 }
 

@@ -122,6 +122,32 @@ static void a_pipe_gives_what_has_come(void **state)
     }
 }
 
+/* By small reads as by a large one: of a run of octets inflate() holds back what had no room, also
+ * when it has taken the last octet of the pipe. */
+static void a_pipe_gives_all_that_has_come(void **state)
+{
+    (void)state;
+    static uint8_t packed[4096];
+    static char run[1000];
+
+    memset(run, 'r', sizeof(run) - 1);
+    uLong stored = pack(run, Z_SYNC_FLUSH, packed, sizeof(packed));
+    for (uLong cut = 0; cut < 8; cut++) {
+        int writer[2];
+        struct unpack *large = pipe_of(packed, stored - cut, &writer[0]);
+        struct unpack *small = pipe_of(packed, stored - cut, &writer[1]);
+        ssize_t all = unpack_read(large, out, sizeof(out));
+        for (ssize_t n = 0; all > 0; all -= n) {
+            n = unpack_read(small, out, 10);
+            assert_in_range(n, 1, 10);
+        }
+        for (int i = 0; i < 2; i++) {
+            close(writer[i]);
+            unpack_close(i ? small : large);
+        }
+    }
+}
+
 /* A member cut anywhere, in its head, data or trailer. */
 static void an_early_end_is_an_error(void **state)
 {
@@ -180,6 +206,7 @@ int main(void)
         cmocka_unit_test(gzip_is_undone),
         cmocka_unit_test(members_follow_each_other),
         cmocka_unit_test(a_pipe_gives_what_has_come),
+        cmocka_unit_test(a_pipe_gives_all_that_has_come),
         cmocka_unit_test(an_early_end_is_an_error),
         cmocka_unit_test(what_comes_before_damage_is_given),
         cmocka_unit_test(a_read_that_fails_says_why),
