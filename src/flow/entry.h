@@ -287,7 +287,7 @@ struct flow_table {
     struct duplicates *duplicates;
     struct hash_secret secret;
     hash_burst_fn *hash_burst;
-    struct flow_probe probe[PACKET_BURST_MAX + CHUNK]; /* those behind are asked for, never used */
+    struct flow_probe probe[PACKET_BURST_MAX + CHUNK]; /* those behind a burst are void */
 };
 
 /* Whether this turn of the sweep has passed the entry: what changes in it changes the sums. */

@@ -319,13 +319,19 @@ static inline void prefetch_found(const struct flow_table *t, const struct flow_
         prefetch_read(&t->key6[probe->index]);
 }
 
-/* First pass: keys and hashes. Probes of packets that do not go by passes have no blocks. */
+/* Not looked up, or behind the burst: what looks ahead finds nothing there. */
+static inline void probe_clear(struct flow_probe *probe)
+{
+    probe->key.blocks = 0;
+    probe->index = 0;
+    probe->newcomer = false;
+}
+
+/* First pass: keys and hashes. */
 static inline void pass_keys(struct flow_table *t, const struct packet *packet, struct span span)
 {
     for (uint32_t i = span.from; i < span.to; i++) {
-        t->probe[i].key.blocks = 0;
-        t->probe[i].index = 0;
-        t->probe[i].newcomer = false;
+        probe_clear(&t->probe[i]);
         if (goes_by_passes(&packet[i]))
             key_build(t, &packet[i], false, &t->probe[i]);
     }
@@ -395,17 +401,15 @@ static inline bool likely_changes(const struct flow_hot *h, unsigned side, const
     return !(h->kind & KIND_IN_RECORD << side) || (letter & ~h->seen[side]);
 }
 
-/* Between the second and the third pass, where flows are young: the hot lines are there. */
-static __attribute__((noinline)) void pass_changes(struct flow_table *t,
-                                                   const struct packet *packet, struct span span)
+/* Where flows are young: half a chunk ahead of the third pass, when the hot lines are there. */
+static __attribute__((noinline)) void prefetch_likely(struct flow_table *t,
+                                                      const struct packet *packet, uint32_t i)
 {
-    for (uint32_t i = span.from; i < span.to; i++) {
-        const struct flow_probe *probe = &t->probe[i];
-        if (!probe->key.blocks || !probe->index ||
-            !likely_changes(&t->hot[probe->index], probe->side, &packet[i]))
-            continue;
+    const struct flow_probe *probe = &t->probe[i];
+
+    if (probe->key.blocks && !probe->newcomer &&
+        likely_changes(&t->hot[probe->index], probe->side, &packet[i]))
         prefetch_change(&t->cold[probe->index]);
-    }
 }
 
 /* The second copy of a frame. */
@@ -431,6 +435,8 @@ static inline __attribute__((always_inline)) void pass_update(struct flow_table 
         struct packet *p = &packet[i];
         struct flow_probe *probe = &t->probe[i];
         prefetch_found(t, probe + CHUNK);
+        if (t->restless)
+            prefetch_likely(t, packet, i + CHUNK / 2);
         if (__builtin_expect(!probe->key.blocks, 0)) {
             if (p->fate == FATE_FLOW)
                 track_fragment(t, p, out);
@@ -461,14 +467,13 @@ void flow_table_burst(struct flow_table *t, struct packet *packet, uint32_t coun
                       struct flow_out *out)
 {
     const uint64_t unsettled = t->unsettled;
-    const bool restless = t->restless;
 
     t->newcomers = 0;
+    for (uint32_t i = count; i < count + CHUNK; i++)
+        probe_clear(&t->probe[i]);
     for (uint32_t at = 0; at < count + 2 * CHUNK; at += CHUNK) {
         pass_keys(t, packet, chunk(at, 0, count));
         pass_candidates(t, packet, chunk(at, 1, count));
-        if (restless)
-            pass_changes(t, packet, chunk(at, 2, count));
         if (burst_settles(t))
             pass_update(t, packet, chunk(at, 2, count), true, out);
         else
