@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/memory.h"
 #include "base/number.h"
 #include "base/sketch.h"
@@ -102,23 +103,33 @@ static uint64_t hash_one(const struct fold *f, const void *block)
     return job.value.place;
 }
 
-/* Counts the flow for a prefix of its second. True: it is one too many. */
-static bool exceeds(struct fold *f, const struct fold_flow *flow, enum flow_aggregate side)
-{
-    struct fold_key key = {.side = (uint8_t)side, .ip_version = flow->ip_version};
-    uint32_t second = (uint32_t)(flow->time_ns / NS_PER_S);
-    uint8_t block[HASH_BLOCK];
+#define IP4_PREFIX UINT64_C(0xffffff0000000000)
 
-    memcpy(key.prefix, flow->address[side - AGGREGATE_FROM], PREFIX_OCTETS(flow->ip_version));
-    memcpy(block, &key, sizeof(block));
-    memcpy(block + HASH_BLOCK - sizeof(second), &second, sizeof(second));
-    return rates_count(f->rates, hash_one(f, block), second) > f->options.rate;
+/* A prefix of one side in one second. */
+static void rate_key(const struct fold_flow *flow, enum flow_aggregate side, uint32_t second,
+                     struct hash_job *job)
+{
+    const uint64_t address = load_be64(flow->address[side - AGGREGATE_FROM]);
+    const uint64_t key[2] = {
+        flow->ip_version == 4 ? address & IP4_PREFIX : address,
+        (uint64_t)second << 32 | (uint64_t)flow->ip_version << 8 | (uint64_t)side,
+    };
+
+    memcpy(job->block[0], key, sizeof(key));
+    job->blocks = 1;
 }
 
+/* Counts the flow for both its prefixes, in its second. Of which it is one too many. */
 static enum flow_aggregate side_of(struct fold *f, const struct fold_flow *flow)
 {
-    bool from = exceeds(f, flow, AGGREGATE_FROM), to = exceeds(f, flow, AGGREGATE_TO);
+    const uint32_t second = (uint32_t)(flow->time_ns / NS_PER_S);
+    struct hash_job job[2];
 
+    rate_key(flow, AGGREGATE_FROM, second, &job[0]);
+    rate_key(flow, AGGREGATE_TO, second, &job[1]);
+    f->options.hash_burst(f->options.secret, job, 2, sizeof(job[0]));
+    bool from = rates_count(f->rates, job[0].value.place, second) > f->options.rate;
+    bool to = rates_count(f->rates, job[1].value.place, second) > f->options.rate;
     return from ? AGGREGATE_FROM : to ? AGGREGATE_TO : AGGREGATE_NONE;
 }
 

@@ -46,12 +46,14 @@ static uint32_t worth(const struct slot *slot, uint32_t second)
 uint32_t rates_count(struct rates *r, uint64_t key, uint32_t second)
 {
     struct slot *set = r->set[key % SETS], *least = set;
+    uint32_t least_worth = UINT32_MAX;
 
     for (unsigned i = 0; i < WAYS; i++) {
         if (set[i].key == key && set[i].count)
             return set[i].count < UINT32_MAX ? ++set[i].count : UINT32_MAX;
-        if (worth(&set[i], second) < worth(least, second))
-            least = &set[i];
+        uint32_t w = worth(&set[i], second);
+        least = w < least_worth ? &set[i] : least;
+        least_worth = w < least_worth ? w : least_worth;
     }
     *least = (struct slot){.key = key, .second = second, .count = 1};
     return 1;
