@@ -15,6 +15,7 @@
 #include "cli/interrupt.h"
 #include "cli/options.h"
 #include "cli/ordered.h"
+#include "cli/print.h"
 #include "cli/send.h"
 #include "config/config.h"
 #include "core/pipeline.h"
@@ -69,6 +70,7 @@ struct reader {
     struct hunting *hunting; /* NULL = flows are written, not alerts */
     uint64_t hunted;         /* records that are not written for that */
     struct cli_output output;
+    struct print *print; /* of encoder into output */
     bool progress;
     uint64_t shown_ns;
     int exit_code;
@@ -84,14 +86,11 @@ static void fail(struct reader *r, const char *text)
 static void write_record(void *context, const struct flow_record *record)
 {
     struct reader *r = context;
-    char text[ENCODE_MAX];
 
     if (r->send)
         cli_send_record(r->send, record);
-    if (!r->encoder)
-        return;
-    size_t len = r->output.error ? 0 : r->encoder->record(r->config, record, text);
-    cli_output_add(&r->output, text, len, !flow_record_is_notice(record));
+    if (r->print)
+        print_record(r->print, record);
 }
 
 static void order_record(void *context, const struct flow_record *record)
@@ -190,6 +189,8 @@ static void read_file(struct reader *r, const char *path, uint16_t port)
  * own accounts stand above the ledger, or when hunts took their place. */
 static void write_end(struct reader *r, struct ledger *ledger)
 {
+    if (r->print)
+        print_finish(r->print);
     write_edge(r, r->encoder ? r->encoder->tail : NULL);
     int rc = cli_output_finish(&r->output);
     if (r->send && cli_send_finish(r->send))
@@ -283,6 +284,19 @@ static int start_hunting(struct reader *r, const char *format)
     return rc;
 }
 
+/* As many threads as there are processors: the one that brings the records leaves most of its own.
+ */
+static int start_printing(struct reader *r)
+{
+    const unsigned cpus = cli_cpus();
+
+    if (!r->encoder ||
+        !print_create(r->config, r->encoder, &r->output, cpus > 1 ? cpus : 0, &r->print))
+        return CLI_OK;
+    fputs("weir: out of memory\n", stderr);
+    return CLI_FAILURE;
+}
+
 static void read_interrupted(struct reader *r)
 {
     if (interrupt_seen())
@@ -372,7 +386,10 @@ int cli_read(int argc, char **argv)
     if (r.exit_code == CLI_OK && args.value[OPTION_HUNTS])
         r.exit_code = start_hunting(&r, format);
     if (r.exit_code == CLI_OK)
+        r.exit_code = start_printing(&r);
+    if (r.exit_code == CLI_OK)
         r.exit_code = jobs ? read_apart(&r, &args, jobs) : read_as_one(&r, &args);
+    print_destroy(r.print);
     cli_send_close(r.send);
     hunting_destroy(r.hunting);
     pipeline_destroy(r.pipeline);

@@ -123,16 +123,18 @@ def test_gzip(tmp_path, capture, through):
         check(from_stdin(path), count=10)
 
 
-def test_gzip_is_read_alike_by_one_thread_and_by_two(tmp_path):
+@pytest.mark.parametrize('face', ('table', 'zeek', 'json', 'ecs', 'csv'))
+def test_one_thread_and_several_tell_the_same(tmp_path, face):
+    """Those that undo gzip, and those that format."""
     many, packed = tmp_path / 'many.pcap', tmp_path / 'many.pcap.gz'
     with open(many, 'wb') as out:
         subprocess.run([BUILD / 'tests/bench/gen_capture', 'imix', '2000', '30000'], stdout=out, check=True)
     packed.write_bytes(gzip.compress(many.read_bytes(), 1))
-    alone = subprocess.run(['taskset', '-c', str(min(os.sched_getaffinity(0))), binary(), 'read', '-f', 'json', many, packed],
-                           capture_output=True, text=True)
-    done = check(read(many, packed))
+    command = [binary(), 'read', '-f', face, many, packed]
+    alone = subprocess.run(['taskset', '-c', str(min(os.sched_getaffinity(0))), *command], capture_output=True, text=True)
+    done = check_plain(subprocess.run(command, capture_output=True, text=True))
     assert (done.stdout, done.stderr) == (alone.stdout, alone.stderr)
-    assert check(read(packed)).stdout == check(read(many)).stdout
+    assert len(done.stdout.splitlines()) > 2000
 
 
 def test_pcapng_and_pcap_are_read_alike(tmp_path):
