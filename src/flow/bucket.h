@@ -40,7 +40,19 @@ static inline uint32_t bucket_other(const struct flow_table *t, uint32_t bucket,
     return (bucket ^ (((uint32_t)tag * 0x5bd1e995u >> 7) | 1)) & t->bucket_mask;
 }
 
-/* Bit n is set where slot n has this tag. */
+/* Bit n is set where slot n has this tag: the portable twin. */
+static inline uint32_t bucket_match_portable(const struct bucket *b, uint16_t tag)
+{
+    uint32_t bits = 0;
+
+    for (unsigned i = 0; i < BUCKET_SLOTS; i++)
+        bits |= (uint32_t)(b->tag[i] == tag) << i;
+    return bits;
+}
+
+/* The same. Ten tags are a register and a quarter of SSE2, which every x86-64 has. Built for AVX2
+ * or AVX-512 the whole engine takes no other time (57.0, 56.6 and 57.5 ns per packet of 10 k flows,
+ * interleaved medians of 5), so nothing is chosen at start but the hash. */
 static inline uint32_t bucket_match(const struct bucket *b, uint16_t tag)
 {
 #ifdef __SSE2__
@@ -51,10 +63,7 @@ static inline uint32_t bucket_match(const struct bucket *b, uint16_t tag)
     uint32_t bits = (uint32_t)_mm_movemask_epi8(_mm_packs_epi16(low, high));
     return (bits & 0xff) | ((bits >> 8 & 0xff) << 2);
 #else
-    uint32_t bits = 0;
-    for (unsigned i = 0; i < BUCKET_SLOTS; i++)
-        bits |= (uint32_t)(b->tag[i] == tag) << i;
-    return bits;
+    return bucket_match_portable(b, tag);
 #endif
 }
 

@@ -103,6 +103,24 @@ static void match_finds_each_slot(void **state)
     assert_int_equal(bucket_match(&b, 0xffff), 1u << 0 | 1u << 9);
 }
 
+/* Few tags, so that many slots match, and all that lies behind them at random. */
+static void both_twins_match_alike(void **state)
+{
+    (void)state;
+    uint64_t seed = 7;
+
+    for (int round = 0; round < 20000; round++) {
+        struct bucket b;
+        for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
+            b.tag[i] = next_random(&seed) & 0xc003;
+            b.index[i] = next_random(&seed);
+        }
+        b.control = next_random(&seed);
+        uint16_t tag = next_random(&seed) & 0xc003;
+        assert_int_equal(bucket_match(&b, tag), bucket_match_portable(&b, tag));
+    }
+}
+
 static void ranks_do_not_touch_each_other(void **state)
 {
     (void)state;
@@ -447,6 +465,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tags_and_buckets_hold_their_promises),
         cmocka_unit_test(match_finds_each_slot),
+        cmocka_unit_test(both_twins_match_alike),
         cmocka_unit_test(ranks_do_not_touch_each_other),
         cmocka_unit_test(random_work_agrees_with_a_set),
         cmocka_unit_test(takes_all_flows_up_to_the_cap),
