@@ -331,9 +331,10 @@ static inline void probe_clear(struct flow_probe *probe)
 static inline void pass_keys(struct flow_table *t, const struct packet *packet, struct span span)
 {
     for (uint32_t i = span.from; i < span.to; i++) {
-        probe_clear(&t->probe[i]);
         if (goes_by_passes(&packet[i]))
             key_build(t, &packet[i], false, &t->probe[i]);
+        else
+            probe_clear(&t->probe[i]);
     }
     t->hash_burst(&t->secret, &t->probe[span.from].key, span.to - span.from, sizeof(t->probe[0]));
     for (uint32_t i = span.from; i < span.to; i++) {
