@@ -330,6 +330,14 @@ static inline const struct flow_counts *flow_base(const struct flow_table *t, ui
     return t->cold[index].record_no ? &t->past[index].total : &none;
 }
 
+/* What lies under the outermost VLAN tag; zeros where nothing does. */
+static inline const struct flow_deep *flow_deep(const struct flow_table *t, uint32_t index)
+{
+    static const struct flow_deep shallow;
+
+    return t->hot[index].kind & KIND_DEEP ? &t->deep[index] : &shallow;
+}
+
 /* Packets since the last fold. */
 static inline bool flow_has_counts(const struct flow_hot *h)
 {

@@ -77,9 +77,8 @@ static void put_history(const struct flow_table *t, uint32_t index, struct flow_
 
 static void put_deep(const struct flow_table *t, uint32_t index, struct flow_record *r)
 {
-    static const struct flow_deep shallow;
     const struct flow_hot *h = &t->hot[index];
-    const struct flow_deep *deep = h->kind & KIND_DEEP ? &t->deep[index] : &shallow;
+    const struct flow_deep *deep = flow_deep(t, index);
 
     r->mpls_top = deep->mpls_top;
     r->vlan[0] = h->vlan;

@@ -12,9 +12,8 @@
 #include "flow/settled.h"
 #include "flow/tcp.h"
 
-#define RESTLESS_SHARE                                                                             \
-    8 /* a burst with more than this part unsettled: the next will be so, too                      \
-       */
+/* A burst with more than this part unsettled: the next will be so, too. */
+#define RESTLESS_SHARE 8
 
 #define PROMOTE_PACKETS 4 /* of one side within a turn, while the table is nearly full */
 
@@ -61,8 +60,7 @@ static void ttl_changed(struct flow_hot *h, struct flow_cold *c, int side, uint8
 static void deep_compare(const struct flow_table *t, uint32_t index, const struct packet *p)
 {
     struct flow_hot *h = &t->hot[index];
-    static const struct flow_deep shallow;
-    const struct flow_deep *deep = h->kind & KIND_DEEP ? &t->deep[index] : &shallow;
+    const struct flow_deep *deep = flow_deep(t, index);
 
     if (p->vlan[1] != deep->inner_vlan)
         h->quality |= HOT_QUALITY(QUALITY_VLAN_CHANGED);
