@@ -3,10 +3,10 @@
 #include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "base/thread.h"
 #include "capture/unpack.h"
 
 #define BLOCKS 4
@@ -47,18 +47,6 @@ static void *read_ahead(void *context)
     return NULL;
 }
 
-/* Signals are for the caller: one that waits is to learn of them. */
-static int thread_start(struct ahead *a)
-{
-    sigset_t all, before;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int rc = pthread_create(&a->thread, NULL, read_ahead, a);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return -rc;
-}
-
 int ahead_start(struct unpack *unpack, struct ahead **out)
 {
     struct ahead *a = calloc(1, sizeof(*a));
@@ -69,7 +57,7 @@ int ahead_start(struct unpack *unpack, struct ahead **out)
     a->start = unpack_offset(unpack);
     sem_init(&a->filled, 0, 0);
     sem_init(&a->empty, 0, BLOCKS);
-    int rc = thread_start(a);
+    int rc = thread_start(&a->thread, read_ahead, a);
     if (rc) {
         free(a);
         return rc;

@@ -3,10 +3,10 @@
 #include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "base/thread.h"
 #include "cli/cli.h"
 #include "weir/encode.h"
 #include "weir/flow.h"
@@ -106,20 +106,14 @@ static void *format_sheets(void *context)
 
 /* --- The caller's part --- */
 
-/* Signals are for the caller. */
 static void start(struct print *p)
 {
-    sigset_t all, before;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
     for (p->started = true; p->running < p->threads; p->running++) {
         struct writer *w = &p->writer[p->running];
         *w = (struct writer){.print = p, .number = p->running};
-        if (pthread_create(&w->thread, NULL, format_sheets, w))
+        if (thread_start(&w->thread, format_sheets, w))
             break;
     }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 static void write_text(struct print *p, const struct flow_record *record, const char *text,
