@@ -154,8 +154,9 @@ void print_record(struct print *p, const struct flow_record *record)
 {
     char text[ENCODE_MAX];
 
-    if (!p->threads) {
-        write_text(p, record, text, p->encoder->record(p->config, record, text));
+    if (!p->threads || p->output->error) { /* what cannot be written is counted, not formatted */
+        size_t len = p->output->error ? 0 : p->encoder->record(p->config, record, text);
+        write_text(p, record, text, len);
         return;
     }
     struct sheet *s = sheet_at(p, p->filled);
